@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Addresses as the Intel manual names them: linear (after segmentation, before paging) and physical. Plain integers:
-// the two are never mixed in one expression, and names say which is which.
-// Canonical: SDM vol. 1, 3.3.7.1: bits 63..(width-1) are equal, width 48 with 4-level paging, 57 with 5-level.
+// Addresses as the Intel manual names them: linear (after segmentation, before paging) and physical. Plain
+// integers: the two are never mixed in one expression, and names say which is which. Canonical: SDM vol.
+// 1, 3.3.7.1: bits 63..(width-1) are equal, width 48 with 4-level paging, 57 with 5-level.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The architectural state of one logical processor that system code can see, except x87/SSE contents (the engine keeps
-// those). This is the guest's view: CR4 holds what the guest wrote, whatever the engine underneath was told.
-// Plain data; SDM vol. 3, chapter 2 (system registers) and 3.4.5 (segment descriptors).
+// The architectural state of one logical processor that system code can see, except x87/SSE contents (the
+// engine keeps those). This is the guest's view: CR4 holds what the guest wrote, whatever the engine
+// underneath was told. Plain data; SDM vol. 3, chapter 2 (system registers) and 3.4.5 (segment descriptors).
 #pragma once
 
 #include <array>
@@ -10,11 +10,28 @@
 
 namespace mmuscope::x86 {
 
-enum class Gpr : uint8_t { kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15 };
+enum class Gpr : uint8_t {
+  kRax,
+  kRcx,
+  kRdx,
+  kRbx,
+  kRsp,
+  kRbp,
+  kRsi,
+  kRdi,
+  kR8,
+  kR9,
+  kR10,
+  kR11,
+  kR12,
+  kR13,
+  kR14,
+  kR15
+};
 enum class SegmentName : uint8_t { kEs, kCs, kSs, kDs, kFs, kGs };
 
-// A segment register with its hidden part. `attributes` are bytes 5-6 of the descriptor as in VMX (type in bits 0-3,
-// S 4, DPL 5-6, P 7, AVL 12, L 13, D/B 14, G 15); `limit` is in bytes, already scaled.
+// A segment register with its hidden part. `attributes` are bytes 5-6 of the descriptor as in VMX (type in
+// bits 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, D/B 14, G 15); `limit` is in bytes, already scaled.
 struct Segment {
   uint64_t base = 0;
   uint32_t limit = 0xffff;
@@ -68,8 +85,8 @@ struct CpuState {
   uint8_t cpl = 0;
   // STI and MOV/POP SS block interrupts for one instruction (SDM vol. 3, 6.8.1 and 6.8.3).
   uint8_t interrupt_shadow = 0;
-  uint8_t halted = 0;          // after HLT, until an interrupt
-  uint8_t wait_for_sipi = 0;   // after INIT, until SIPI
+  uint8_t halted = 0;         // after HLT, until an interrupt
+  uint8_t wait_for_sipi = 0;  // after INIT, until SIPI
   std::array<uint8_t, 6> reserved{};
 
   uint64_t& reg(Gpr name) { return gpr[static_cast<unsigned>(name)]; }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// An access, and why paging refused it. The reason is our finer word (which check failed, at which level, on which
-// entry); the error code that the processor pushes is derived from it in one place, error_code() (SDM vol. 3, 4.7).
+// An access, and why paging refused it. The reason is our finer word (which check failed, at which level, on
+// which entry); the error code that the processor pushes is derived from it in one place, error_code() (SDM
+// vol. 3, 4.7).
 #pragma once
 
 #include <cstdint>
@@ -15,20 +16,21 @@ enum class AccessType : uint8_t { kRead = 0, kWrite = 1, kFetch = 2 };
 struct Access {
   LinearAddress linear = 0;
   AccessType type = AccessType::kRead;
-  bool user = false;      // made at CPL 3 (a user-mode access, SDM 4.6); implicit system accesses are never user
-  bool implicit = false;  // supervisor access to a system structure (GDT, IDT, TSS): EFLAGS.AC does not lift SMAP
+  bool user = false;  // made at CPL 3 (a user-mode access, SDM 4.6); implicit system accesses are never user
+  bool implicit =
+      false;  // supervisor access to a system structure (GDT, IDT, TSS): EFLAGS.AC does not lift SMAP
 };
 
 enum class FaultReason : uint8_t {
-  kNotPresent = 1,         // P=0 at some level
-  kReservedBit = 2,        // a reserved bit is set (SDM 4.7, RSVD)
-  kWriteProtected = 3,     // R/W=0 on the path: user write, or supervisor write with CR0.WP=1
-  kSupervisorPage = 4,     // user access, U/S=0 on the path
-  kExecuteDisable = 5,     // fetch, XD=1 on the path
-  kSmep = 6,               // supervisor fetch from a user page with CR4.SMEP=1
-  kSmap = 7,               // supervisor data access to a user page with CR4.SMAP=1, EFLAGS.AC=0 or implicit
-  kProtectionKeyRead = 8,  // PKRU.AD
-  kProtectionKeyWrite = 9, // PKRU.WD
+  kNotPresent = 1,          // P=0 at some level
+  kReservedBit = 2,         // a reserved bit is set (SDM 4.7, RSVD)
+  kWriteProtected = 3,      // R/W=0 on the path: user write, or supervisor write with CR0.WP=1
+  kSupervisorPage = 4,      // user access, U/S=0 on the path
+  kExecuteDisable = 5,      // fetch, XD=1 on the path
+  kSmep = 6,                // supervisor fetch from a user page with CR4.SMEP=1
+  kSmap = 7,                // supervisor data access to a user page with CR4.SMAP=1, EFLAGS.AC=0 or implicit
+  kProtectionKeyRead = 8,   // PKRU.AD
+  kProtectionKeyWrite = 9,  // PKRU.WD
 };
 const char* fault_reason_name(FaultReason reason);  // "not-present", "reserved-bit", ...
 const char* access_type_name(AccessType type);      // "read", "write", "fetch"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The page walk of SDM vol. 3, 4.5 (4-level and 5-level paging), 4.6 (access rights), 4.7 (page faults) and 4.8
-// (accessed and dirty flags): one loop over the levels, each check its own named reason. Pure: reads entries through
-// PagingMemory, changes nothing but accessed and dirty flags, and those by compare-exchange as hardware does, starting
-// over when an entry changed underneath.
-// It does not know TLBs, does not check canonicality (that is #GP or #SS, the caller's) and does not do 32-bit or PAE
-// paging: minikernel turns paging on only in long mode (CAVEATS.md).
+// The page walk of SDM vol. 3, 4.5 (4-level and 5-level paging), 4.6 (access rights), 4.7 (page faults)
+// and 4.8 (accessed and dirty flags): one loop over the levels, each check its own named reason. Pure: reads
+// entries through PagingMemory, changes nothing but accessed and dirty flags, and those by compare-exchange
+// as hardware does, starting over when an entry changed underneath. It does not know TLBs, does not check
+// canonicality (that is #GP or #SS, the caller's) and does not do 32-bit or PAE paging: minikernel turns
+// paging on only in long mode (CAVEATS.md).
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@
 
 namespace mmuscope::x86 {
 
-// How the walker sees memory. Entries are 8-byte aligned. Where there is no memory, reads give all ones (which fail as
-// a reserved bit, or miss as hardware's would) and compare_exchange succeeds without effect.
+// How the walker sees memory. Entries are 8-byte aligned. Where there is no memory, reads give all ones
+// (which fail as a reserved bit, or miss as hardware's would) and compare_exchange succeeds without effect.
 class PagingMemory {
  public:
   virtual ~PagingMemory() = default;
@@ -36,7 +36,8 @@ struct PagingContext {
   uint8_t physical_address_bits = 40;
   bool paging = true;  // CR0.PG; without it every linear address is physical and everything is allowed
   bool la57 = false, wp = false, smep = false, smap = false, pke = false, nxe = false, pages_1g = true;
-  bool ac = false;     // EFLAGS.AC
+  bool ac = false;   // EFLAGS.AC
+  bool pge = false;  // CR4.PGE: without it G in an entry is ignored
 
   static PagingContext of(const CpuState& state, const CpuFeatures& features);
 };
@@ -55,12 +56,13 @@ struct WalkTrace {
   uint8_t count = 0;
 
   void push(const WalkStep& step) { steps[count++] = step; }
+  const WalkStep& last() const { return steps[count - 1]; }
   const WalkStep* begin() const { return steps.data(); }
   const WalkStep* end() const { return steps.data() + count; }
 };
 
-// What paging says about the page that holds an address: the combined rights of the path (SDM 4.6) before CR0.WP,
-// SMEP, SMAP and PKRU are applied. This is what a TLB entry holds.
+// What paging says about the page that holds an address: the combined rights of the path (SDM 4.6) before
+// CR0.WP, SMEP, SMAP and PKRU are applied. This is what a TLB entry holds.
 struct Translation {
   LinearAddress linear_base = 0;      // of the page
   PhysicalAddress physical_base = 0;  // of the page
@@ -69,8 +71,8 @@ struct Translation {
   bool user = false;        // U/S=1 on the whole path
   bool executable = false;  // XD=0 on the whole path, or NXE=0
   bool global = false;
-  bool dirty = false;       // D of the entry that maps the page
-  uint8_t key = 0;          // protection key
+  bool dirty = false;  // D of the entry that maps the page
+  uint8_t key = 0;     // protection key
 
   PhysicalAddress physical(LinearAddress linear) const {
     return physical_base | (linear & (page_bytes(size) - 1));
@@ -78,8 +80,8 @@ struct Translation {
   bool operator==(const Translation&) const = default;
 };
 
-// SDM 4.6: may this access use a page with these rights? nullopt-like: kAllowed, else the first failing check.
-// Used by the walker and for TLB hits, so that both judge alike.
+// SDM 4.6: may this access use a page with these rights? nullopt-like: kAllowed, else the first failing
+// check. Used by the walker and for TLB hits, so that both judge alike.
 enum class Verdict : uint8_t { kAllowed, kDenied };
 struct AccessCheck {
   Verdict verdict = Verdict::kAllowed;
@@ -87,12 +89,14 @@ struct AccessCheck {
 };
 AccessCheck check_access(const Translation& page, const Access& access, const PagingContext& context);
 
-// Walks, checks, and sets A (and D for a write) on success. On a fault no flag of the failing access is set.
-// `trace`, when given, receives every entry read.
-std::expected<Translation, PageFault> walk(const PagingContext& context, const Access& access, PagingMemory& memory,
-                                           WalkTrace* trace = nullptr);
+// Walks, checks, and sets A (and D for a write) on success. On a fault no flag of the failing access is set:
+// SDM 4.8 also allows A to be set in the entries above the failing one, and processors differ; none is the
+// choice here. `trace`, when given, receives every entry read.
+std::expected<Translation, PageFault> walk(const PagingContext& context, const Access& access,
+                                           PagingMemory& memory, WalkTrace* trace = nullptr);
 
-// The same without any side effect: for debuggers, checkers and statistics.
+// The same without any side effect: for debuggers, checkers and statistics. Translation::dirty is D as it is
+// now.
 std::expected<Translation, PageFault> peek_walk(const PagingContext& context, const Access& access,
                                                 PagingMemory& memory, WalkTrace* trace = nullptr);
 

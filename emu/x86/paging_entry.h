@@ -6,9 +6,9 @@
 //   XD   key(1)  ignored  reserved  address   ignored  G   PS/PAT D   A   PCD  PWT  U/S  R/W  P
 //
 // (1) protection key in the entry that maps a page, when CR4.PKE=1; ignored otherwise.
-// M is MAXPHYADDR. XD is reserved when EFER.NXE=0. PS is reserved in a PML5E and a PML4E, and in a PDPTE when 1-GByte
-// pages are not offered. In an entry that maps a 2-MByte page bits 20..13 are reserved (12 is PAT), a 1-GByte page
-// 29..13.
+// M is MAXPHYADDR. XD is reserved when EFER.NXE=0. PS is reserved in a PML5E and a PML4E, and in a PDPTE when
+// 1-GByte pages are not offered. In an entry that maps a 2-MByte page bits 20..13 are reserved (12 is PAT), a
+// 1-GByte page 29..13.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,8 @@ constexpr const char* level_name(unsigned level) {
   constexpr const char* kNames[] = {"", "pt", "pd", "pdpt", "pml4", "pml5"};
   return level < 6 ? kNames[level] : "?";
 }
-constexpr unsigned index_of(uint64_t linear, unsigned level) { return (linear >> (12 + 9 * (level - 1))) & 0x1ff; }
+constexpr unsigned index_of(uint64_t linear, unsigned level) {
+  return (linear >> (12 + 9 * (level - 1))) & 0x1ff;
+}
 
 }  // namespace mmuscope::x86::pte
