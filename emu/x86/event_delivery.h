@@ -36,6 +36,7 @@ struct Event {
   uint8_t vector = 0;
   std::optional<uint32_t> error_code = {};
   std::optional<PageFault> page_fault = {};  // for #PF: CR2 is loaded from it on delivery
+  bool operator==(const Event&) const = default;
 };
 
 // Linear memory as event delivery sees it: implicit supervisor accesses (Access::implicit). Little-endian,

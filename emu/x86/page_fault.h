@@ -19,6 +19,7 @@ struct Access {
   bool user = false;  // made at CPL 3 (a user-mode access, SDM 4.6); implicit system accesses are never user
   bool implicit =
       false;  // supervisor access to a system structure (GDT, IDT, TSS): EFLAGS.AC does not lift SMAP
+  bool operator==(const Access&) const = default;
 };
 
 enum class FaultReason : uint8_t {
@@ -50,6 +51,7 @@ struct PageFault {
   bool fetch_reported = false;        // I/D is set for fetches only with NXE=1 or SMEP=1 (SDM 4.7)
 
   uint32_t error_code() const;
+  bool operator==(const PageFault&) const = default;
 };
 
 }  // namespace mmuscope::x86
