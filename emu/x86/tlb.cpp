@@ -182,6 +182,12 @@ void Tlb::remove_and_tell(uint32_t index, const Removed& removed) {
   if (removed) removed(slots_[index].entry);  // a free slot keeps its old content until it is used again
 }
 
+void Tlb::remove_by_age(std::vector<uint32_t>& leaving, const Removed& removed) {
+  std::sort(leaving.begin(), leaving.end(),
+            [this](uint32_t a, uint32_t b) { return slots_[a].entry.serial < slots_[b].entry.serial; });
+  for (const uint32_t i : leaving) remove_and_tell(i, removed);
+}
+
 TlbEntry& Tlb::insert(const Translation& page, uint16_t pcid) {
   EMU_CHECK(pcid < kPcids, "a PCID has 12 bits");
   if (const uint32_t i = find_own(page.linear_base, page.size, pcid); i != kNone) remove(i);
@@ -201,9 +207,7 @@ void Tlb::invalidate_page(LinearAddress linear, uint16_t pcid, const Removed& re
       if (maps(slots_[i].entry, linear, size) && slots_[i].entry.page.global) leaving.push_back(i);
     }
   }
-  std::sort(leaving.begin(), leaving.end(),
-            [this](uint32_t a, uint32_t b) { return slots_[a].entry.serial < slots_[b].entry.serial; });
-  for (const uint32_t i : leaving) remove_and_tell(i, removed);
+  remove_by_age(leaving, removed);
 }
 
 void Tlb::invalidate_address(LinearAddress linear, uint16_t pcid, const Removed& removed) {
@@ -211,9 +215,7 @@ void Tlb::invalidate_address(LinearAddress linear, uint16_t pcid, const Removed&
   for (const PageSize size : kSizes) {
     if (const uint32_t i = find_own(linear, size, pcid); i != kNone) leaving.push_back(i);
   }
-  std::sort(leaving.begin(), leaving.end(),
-            [this](uint32_t a, uint32_t b) { return slots_[a].entry.serial < slots_[b].entry.serial; });
-  for (const uint32_t i : leaving) remove_and_tell(i, removed);
+  remove_by_age(leaving, removed);
 }
 
 void Tlb::flush_pcid(uint16_t pcid, const Removed& removed) {

@@ -121,6 +121,7 @@ class Tlb {
   void unlink(List& list, Links Slot::*links, uint32_t index);
   void remove(uint32_t index);
   void remove_and_tell(uint32_t index, const Removed& removed);
+  void remove_by_age(std::vector<uint32_t>& leaving, const Removed& removed);
 
   std::vector<Slot> slots_;
   uint32_t free_ = kNone;
