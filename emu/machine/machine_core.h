@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What the CPUs of one machine share: bus, ports, clock, code pages, watched ranges and the ears of observers. A Vcpu
+// sees the machine only through this.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "devices/device.h"
+#include "devices/local_apic.h"
+#include "machine/machine.h"
+#include "machine/observer.h"
+#include "memory/bus.h"
+#include "memory/watched_range.h"
+
+namespace mmuscope {
+
+class Vcpu;
+
+// Which RAM pages hold translated code. A page is either code (nobody has it writable) or data (nobody has it
+// executable), so that every change of code is noticed, whoever makes it.
+class CodePages {
+ public:
+  explicit CodePages(const Ram& ram) : ram_(ram), code_((ram.page_count() + 63) / 64), writable_(code_.size()) {}
+  bool is_code(x86::PhysicalAddress page) const { return test(code_, page); }
+  void set_code(x86::PhysicalAddress page, bool code) { assign(code_, page, code); }
+  // Whether some engine may hold the page writable.
+  bool was_writable(x86::PhysicalAddress page) const { return test(writable_, page); }
+  void set_writable(x86::PhysicalAddress page) { assign(writable_, page, true); }
+  void forget() {
+    code_.assign(code_.size(), 0);
+    writable_.assign(writable_.size(), 0);
+  }
+
+ private:
+  bool test(const std::vector<uint64_t>& bits, x86::PhysicalAddress page) const {
+    const uint64_t index = ram_.page_index(page);
+    return (bits[index / 64] >> (index % 64)) & 1;
+  }
+  void assign(std::vector<uint64_t>& bits, x86::PhysicalAddress page, bool value) const {
+    const uint64_t index = ram_.page_index(page);
+    const uint64_t mask = uint64_t{1} << (index % 64);
+    bits[index / 64] = value ? bits[index / 64] | mask : bits[index / 64] & ~mask;
+  }
+
+  const Ram& ram_;
+  std::vector<uint64_t> code_, writable_;
+};
+
+class MachineCore {
+ public:
+  MachineCore(const MachineConfig& config, Ram ram)
+      : config(config), ram(std::move(ram)), bus(this->ram), code_pages(this->ram) {
+    features.la57 = config.la57;
+  }
+
+  MachineConfig config;
+  x86::CpuFeatures features;
+  Ram ram;
+  Bus bus;
+  CodePages code_pages;
+  std::vector<PortDevice*> ports;  // not owned
+  std::vector<LocalApic*> apics;   // by CPU, not owned
+  std::vector<Vcpu*> vcpus;        // not owned
+  std::vector<MachineObserver*> observers;
+
+  uint64_t icount = 0;  // instructions of all CPUs, up to date between engine runs
+  uint64_t idle = 0;    // time that passed while every CPU was halted
+  RunResult ended;      // reason kRunning until the machine ends
+
+  GuestTime now() const;
+  uint32_t port_read(unsigned cpu, uint16_t port, unsigned size);
+  void port_write(unsigned cpu, uint16_t port, unsigned size, uint32_t value);
+
+  // RAM was written by something that is not an engine's own store.
+  void wrote(x86::PhysicalAddress address);
+  // The page turns into code or back; engines forget what they must.
+  void make_code(x86::PhysicalAddress page);
+  void make_data(x86::PhysicalAddress page);
+
+  void watch(WatchedRange range);
+  bool watched(x86::PhysicalAddress page) const;
+  void count_access(x86::PhysicalAddress address, unsigned size, bool write);
+  // Windows for the exact counts: a page fault or a system call of `pid`, until its closing tracepoint.
+  void open_window(uint32_t pid, bool fault);
+  void close_window(const Moment& moment, bool fault);
+
+  void end(EndReason reason, std::string report, uint32_t value = 0);
+  bool is_ended() const { return ended.reason != EndReason::kRunning; }
+
+  template <typename F>
+  void tell(F&& f) {
+    for (MachineObserver* observer : observers) f(*observer);
+  }
+  bool observed() const { return !observers.empty(); }
+
+  void save(StateWriter& writer) const;
+  void restore(StateReader& reader);
+
+ private:
+  struct Window {
+    uint32_t pid = 0;
+    bool fault = false;
+    std::vector<uint32_t> handles;
+  };
+  std::vector<WatchedRange> ranges_;
+  std::vector<Window> windows_;
+};
+
+}  // namespace mmuscope

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "machine/vcpu.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace mmuscope {
+
+using x86::CpuState;
+using x86::Event;
+
+Vcpu::Vcpu(unsigned index, MachineCore& core, LocalApic& apic) : index_(index), core_(core), apic_(apic) {}
+
+void Vcpu::attach(std::unique_ptr<CpuEngine> engine) { engine_ = std::move(engine); }
+
+// ---- running
+
+bool Vcpu::runnable() const {
+  if (state_.wait_for_sipi) return false;
+  if (!state_.halted) return true;
+  return nmi_pending_ || (apic_.pending() && (state_.rflags & x86::rflags::kIf));
+}
+
+void Vcpu::run(uint64_t budget) {
+  const uint64_t end = engine_->executed() + budget;
+  yield_ = false;
+  while (!core_.is_ended() && !yield_) {
+    if (interrupt_waiting() && take_interrupt()) continue;
+    if (state_.halted || state_.wait_for_sipi || engine_->executed() >= end) break;
+    const Stop stop = engine_->run({.instructions = end - engine_->executed(), .stop_when_interruptible = interrupt_waiting()});
+    account();
+    handle(stop);
+  }
+  account();
+}
+
+void Vcpu::account() {
+  const uint64_t executed = engine_->executed() - accounted_;
+  accounted_ = engine_->executed();
+  instructions_ += executed;
+  core_.icount += executed;
+  if (executed != 0) stuck_ = 0;
+}
+
+void Vcpu::handle(const Stop& stop) {
+  switch (stop.reason) {
+    case StopReason::kBudget:
+    case StopReason::kInterruptWindow:
+      return;
+    case StopReason::kFillDenied:
+      return resolve(stop.access);
+    case StopReason::kException:
+    case StopReason::kSoftwareInterrupt: {
+      Event event{.kind = stop.reason == StopReason::kException ? x86::EventKind::kException
+                                                                : x86::EventKind::kSoftwareInterrupt,
+                  .vector = stop.vector,
+                  .error_code = std::nullopt,
+                  .page_fault = std::nullopt};
+      const bool has_error_code = stop.vector == 8 || (stop.vector >= 10 && stop.vector <= 14) || stop.vector == 17;
+      if (event.kind == x86::EventKind::kException && has_error_code) event.error_code = stop.error_code;
+      return raise(event);
+    }
+    case StopReason::kSystemInstruction: {
+      if (const auto event = execute(stop.instruction)) return raise(*event);
+      ++instructions_;
+      ++core_.icount;
+      stuck_ = 0;
+      // The engine did not count it, but the budget must: the scheduler's next look takes care of that.
+      yield_ = yield_ || state_.halted;
+      return;
+    }
+    case StopReason::kTrapped:
+      for (const TrappedAccess& access : trapped_) core_.count_access(access.address, access.size, access.write);
+      trapped_.clear();
+      yield_ = true;
+      return;
+    case StopReason::kFailed:
+      return core_.end(EndReason::kInternal, stop.message);
+  }
+}
+
+// True when something was delivered, or the CPU woke up.
+bool Vcpu::take_interrupt() {
+  const bool open = state_.halted ? (state_.rflags & x86::rflags::kIf) != 0
+                                  : (engine_->rflags() & x86::rflags::kIf) != 0;
+  if (!nmi_pending_ && !open) return false;
+  load();
+  if (state_.interrupt_shadow && !state_.halted) return false;
+  state_.halted = 0;
+  store();
+  if (nmi_pending_) {
+    nmi_pending_ = false;
+    raise({.kind = x86::EventKind::kNmi, .vector = x86::vector::kNmi, .error_code = {}, .page_fault = {}});
+  } else {
+    raise({.kind = x86::EventKind::kExternalInterrupt, .vector = apic_.acknowledge(), .error_code = {}, .page_fault = {}});
+  }
+  return true;
+}
+
+// ---- state
+
+void Vcpu::load() { engine_->read_state(state_); }
+void Vcpu::store() { engine_->write_state(state_); }
+
+CpuState Vcpu::state() {
+  load();
+  return state_;
+}
+
+void Vcpu::reset_to(const CpuState& state) {
+  state_ = state;
+  store();
+  engine_->forget_all();
+}
+
+void Vcpu::init() {
+  CpuState reset;
+  reset.rip = 0xfff0;
+  for (x86::Segment& segment : reset.segments) segment = {.base = 0, .limit = 0xffff, .selector = 0, .attributes = 0x93};
+  reset.segment(x86::SegmentName::kCs) = {.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attributes = 0x9b};
+  reset.ldtr.attributes = 0x82;
+  reset.tr.attributes = 0x8b;
+  reset.wait_for_sipi = 1;
+  tlb_.flush_all([](const x86::TlbEntry&) {});
+  apic_.reset();
+  nmi_pending_ = false;
+  reset_to(reset);
+}
+
+void Vcpu::start(uint8_t vector) {
+  if (!state_.wait_for_sipi) return;
+  load();
+  state_.wait_for_sipi = 0;
+  state_.rip = 0;
+  x86::Segment& cs = state_.segment(x86::SegmentName::kCs);
+  cs.selector = static_cast<uint16_t>(vector << 8);
+  cs.base = uint64_t{vector} << 12;
+  store();
+}
+
+Moment Vcpu::moment() {
+  return {.icount = core_.icount + unaccounted(),
+          .cpu_instructions = instructions_ + unaccounted(),
+          .rip = engine_->rip(),
+          .cr3 = state_.cr3,
+          .pid = pid_,
+          .cpu = static_cast<uint8_t>(index_),
+          .cpl = engine_->cpl(),
+          .la57 = (state_.cr4 & x86::cr4::kLa57) != 0};
+}
+
+// ---- events
+
+void Vcpu::announce(const Event& event, const x86::WalkTrace* walk) {
+  const Moment now = moment();
+  if (!event.page_fault) {
+    core_.tell([&](MachineObserver& o) { o.on_event(now, event); });
+    return;
+  }
+  const x86::WalkTrace none;
+  core_.tell([&](MachineObserver& o) { o.on_page_fault(now, *event.page_fault, walk != nullptr ? *walk : none); });
+  core_.open_window(pid_, true);
+}
+
+void Vcpu::raise(const Event& first, const x86::WalkTrace* walk) {
+  std::vector<Event> chain{first};
+  announce(first, walk);
+  load();
+  Event event = first;
+  while (true) {
+    const auto delivered = x86::deliver_event(state_, event, *this);
+    if (delivered) break;
+    chain.push_back(delivered.error());
+    const auto combined = x86::combine_events(event, delivered.error());
+    if (!combined) return triple_fault(chain);
+    announce(*combined, nullptr);
+    event = *combined;
+  }
+  state_.interrupt_shadow = 0;
+  store();
+}
+
+void Vcpu::raise_page_fault(const x86::PageFault& fault, const x86::WalkTrace& walk) {
+  raise({.kind = x86::EventKind::kException,
+         .vector = x86::vector::kPageFault,
+         .error_code = fault.error_code(),
+         .page_fault = fault},
+        &walk);
+}
+
+void Vcpu::triple_fault(const std::vector<Event>& chain) {
+  std::string report = fmt::format("cpu {}: triple fault at instruction {}\n", index_, core_.icount);
+  for (const Event& event : chain) {
+    report += fmt::format("  {}", x86::vector_name(event.vector));
+    if (event.error_code) report += fmt::format(" error code 0x{:x}", *event.error_code);
+    if (event.page_fault) {
+      const x86::PageFault& fault = *event.page_fault;
+      report += fmt::format(": {} of 0x{:016x}, {} in {} entry 0x{:016x} at 0x{:x}",
+                            x86::access_type_name(fault.access.type), fault.access.linear,
+                            x86::fault_reason_name(fault.reason), fault.level, fault.entry_value, fault.entry_address);
+    }
+    report += '\n';
+  }
+  core_.end(EndReason::kTripleFault, report);
+}
+
+// ---- snapshots
+
+void Vcpu::save(StateWriter& writer) {
+  load();
+  writer.tag("vcpu");
+  writer.put(state_);
+  engine_->save(writer);
+  tlb_.save(writer);
+  writer.put(pid_);
+  writer.put(static_cast<uint8_t>(nmi_pending_));
+  writer.put(instructions_);
+}
+
+void Vcpu::restore(StateReader& reader) {
+  reader.expect_tag("vcpu");
+  reader.get(state_);
+  engine_->restore(reader);
+  tlb_.restore(reader);
+  reader.get(pid_);
+  nmi_pending_ = reader.get<uint8_t>() != 0;
+  reader.get(instructions_);
+  accounted_ = engine_->executed();
+  store();
+  engine_->forget_all();
+}
+
+}  // namespace mmuscope
