@@ -4,9 +4,9 @@
 // lines and FIFO timing have no effect; the transmitter is always ready. Register layout: National Semiconductor
 // PC16550D data sheet, table 1.
 //
-// Input is pulled only when the guest asks for it - reads LSR or RBR, or has the receive interrupt enabled in IER when
-// poll_input() is called by the machine - so that arrival is a function of what the guest does, not of host time.
-// End of input is delivered as byte 0x04 (^D), once per request that finds nothing else.
+// Input is pulled only when the guest asks for it - reads RBR, or reads LSR while its receive interrupt is enabled in
+// IER - so that arrival is a function of what the guest does, not of host time, and a guest that polls LSR to print
+// never waits for the host. End of input is delivered as byte 0x04 (^D), once per request that finds nothing else.
 // The interrupt line (IER, IIR) is modelled; the machine wires it to nothing yet (no I/O APIC: CAVEATS.md).
 #pragma once
 
@@ -49,13 +49,12 @@ class Uart16550 final : public PortDevice {
   void save(StateWriter& writer) const override;
   void restore(StateReader& reader) override;
 
-  void poll_input();
   bool interrupt_line() const;
 
  private:
   uint8_t read_register(unsigned offset);
   void write_register(unsigned offset, uint8_t value);
-  bool pull();
+  void pull();
 
   ConsoleSink& sink_;
   ConsoleSource& source_;

@@ -23,12 +23,12 @@ bool Vcpu::runnable() const {
 }
 
 void Vcpu::run(uint64_t budget) {
-  const uint64_t end = engine_->executed() + budget;
+  const uint64_t end = instructions_ + budget;
   yield_ = false;
   while (!core_.is_ended() && !yield_) {
     if (interrupt_waiting() && take_interrupt()) continue;
-    if (state_.halted || state_.wait_for_sipi || engine_->executed() >= end) break;
-    const Stop stop = engine_->run({.instructions = end - engine_->executed(), .stop_when_interruptible = interrupt_waiting()});
+    if (state_.halted || state_.wait_for_sipi || instructions_ >= end) break;
+    const Stop stop = engine_->run({.instructions = end - instructions_, .stop_when_interruptible = interrupt_waiting()});
     account();
     handle(stop);
   }
@@ -44,6 +44,8 @@ void Vcpu::account() {
 }
 
 void Vcpu::handle(const Stop& stop) {
+  // What an instruction touched before it was refused does not count: it runs again from its start.
+  if (stop.reason != StopReason::kTrapped) trapped_.clear();
   switch (stop.reason) {
     case StopReason::kBudget:
     case StopReason::kInterruptWindow:
@@ -66,7 +68,6 @@ void Vcpu::handle(const Stop& stop) {
       ++instructions_;
       ++core_.icount;
       stuck_ = 0;
-      // The engine did not count it, but the budget must: the scheduler's next look takes care of that.
       yield_ = yield_ || state_.halted;
       return;
     }

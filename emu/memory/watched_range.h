@@ -41,6 +41,9 @@ class WatchedRange {
   WatchCounts close_window(uint32_t handle);
   const WatchCounts& total() const { return total_; }  // since the range was announced
 
+  void save(StateWriter& writer) const;
+  void restore(StateReader& reader);
+
  private:
   struct Window {
     uint32_t handle = 0;

@@ -87,7 +87,6 @@ struct CpuState {
   uint8_t interrupt_shadow = 0;
   uint8_t halted = 0;         // after HLT, until an interrupt
   uint8_t wait_for_sipi = 0;  // after INIT, until SIPI
-  std::array<uint8_t, 6> reserved{};
 
   uint64_t& reg(Gpr name) { return gpr[static_cast<unsigned>(name)]; }
   uint64_t reg(Gpr name) const { return gpr[static_cast<unsigned>(name)]; }
