@@ -57,6 +57,8 @@ class LocalApic final : public Device {
   void expire(GuestTime now);
 
  private:
+  void send();
+
   // registers by offset / 16, those that have a life of their own apart
   std::array<uint32_t, 64> registers_{};
   std::array<uint32_t, 8> irr_{}, isr_{};
