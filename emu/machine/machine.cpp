@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "machine/machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cpu/unicorn/unicorn_engine.h"
+#include "devices/debug_exit.h"
+#include "devices/local_apic.h"
+#include "devices/trace_port.h"
+#include "machine/boot.h"
+#include "machine/machine_core.h"
+#include "machine/vcpu.h"
+
+namespace mmuscope {
+
+namespace {
+
+class MachineImpl final : public Machine, private ApicBus {
+ public:
+  MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink, ConsoleSource& source,
+              DebugConsole::LineSink kernel_log);
+
+  Expected<void> make_engines();
+  void boot(const x86::CpuState& state);
+
+  void add_observer(MachineObserver& observer) override { core_.observers.push_back(&observer); }
+  void remove_observer(MachineObserver& observer) override { std::erase(core_.observers, &observer); }
+  RunResult run(uint64_t limit) override;
+  uint64_t icount() const override { return core_.icount; }
+  unsigned cpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
+  x86::CpuState cpu_state(unsigned cpu) override { return vcpus_[cpu]->state(); }
+  std::string describe() override;
+  void save(StateWriter& writer) override;
+  Expected<void> restore(std::span<const uint8_t> state) override;
+
+ private:
+  // ApicBus
+  GuestTime now() const override { return core_.now(); }
+  void send_ipi(unsigned from, uint64_t targets, IpiKind kind, uint8_t vector) override;
+  uint32_t logical_destination(unsigned cpu) const override { return apics_[cpu]->read(0xd0); }
+
+  void expire_timers();
+  GuestTime next_expiry() const;
+  bool choose();
+  void step(uint64_t limit);
+  void idle();
+  void on_record(unsigned cpu, const trace_abi::TraceRecord& record);
+  std::vector<Device*> devices();
+
+  MachineCore core_;
+  std::vector<std::unique_ptr<LocalApic>> apics_;
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+  std::unique_ptr<ApicWindow> apic_window_;
+  Uart16550 uart_;
+  DebugExit debug_exit_;
+  DebugConsole debug_console_;
+  TracePort trace_port_;
+  unsigned current_ = 0;     // whose turn it is
+  uint64_t slice_left_ = 0;  // of its quantum
+};
+
+MachineImpl::MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink, ConsoleSource& source,
+                         DebugConsole::LineSink kernel_log)
+    : core_(config, std::move(ram)),
+      uart_(sink, source),
+      debug_console_(std::move(kernel_log)),
+      trace_port_(core_.ram, [this](unsigned cpu, const trace_abi::TraceRecord& record) { on_record(cpu, record); }),
+      slice_left_(config.quantum) {
+  for (unsigned cpu = 0; cpu < config.cpus; ++cpu) {
+    apics_.push_back(std::make_unique<LocalApic>(cpu, *this));
+    core_.apics.push_back(apics_.back().get());
+    vcpus_.push_back(std::make_unique<Vcpu>(cpu, core_, *apics_.back()));
+    core_.vcpus.push_back(vcpus_.back().get());
+  }
+  apic_window_ = std::make_unique<ApicWindow>(core_.apics);
+  core_.bus.map(LocalApic::kPhysicalBase, x86::kPageSize, *apic_window_);
+  core_.ports = {&trace_port_, &uart_, &debug_console_, &debug_exit_};
+}
+
+Expected<void> MachineImpl::make_engines() {
+  for (const auto& vcpu : vcpus_) {
+    auto engine = UnicornEngine::create(core_.ram, *vcpu);
+    if (!engine) return std::unexpected(engine.error());
+    vcpu->attach(std::move(*engine));
+  }
+  return {};
+}
+
+void MachineImpl::boot(const x86::CpuState& state) {
+  for (const auto& vcpu : vcpus_) vcpu->init();
+  vcpus_[0]->reset_to(state);
+}
+
+// ---- time and turns
+
+void MachineImpl::expire_timers() {
+  const GuestTime time = core_.now();
+  for (const auto& apic : apics_)
+    if (apic->next_expiry() <= time) apic->expire(time);
+}
+
+GuestTime MachineImpl::next_expiry() const {
+  GuestTime next = kNever;
+  for (const auto& apic : apics_) next = std::min(next, apic->next_expiry());
+  return next;
+}
+
+// Whose turn it is: the same CPU until its quantum is over or it halts, then the next one that can run.
+bool MachineImpl::choose() {
+  if (slice_left_ != 0 && vcpus_[current_]->runnable()) return true;
+  for (unsigned i = 1; i <= vcpus_.size(); ++i) {
+    const unsigned cpu = (current_ + i) % static_cast<unsigned>(vcpus_.size());
+    if (!vcpus_[cpu]->runnable()) continue;
+    current_ = cpu;
+    slice_left_ = core_.config.quantum;
+    return true;
+  }
+  return false;
+}
+
+// Nobody can run: time passes until the next timer.
+void MachineImpl::idle() {
+  const GuestTime next = next_expiry();
+  if (next == kNever) return core_.end(EndReason::kDeadlock, "every CPU is halted and no timer is going to wake one\n" + describe());
+  core_.idle += next - core_.now();
+}
+
+void MachineImpl::step(uint64_t limit) {
+  expire_timers();
+  if (!choose()) return idle();
+  const uint64_t before = core_.icount;
+  const uint64_t until_timer = next_expiry() - core_.now();
+  vcpus_[current_]->run(std::min({slice_left_, limit - core_.icount, until_timer}));
+  slice_left_ -= std::min(slice_left_, core_.icount - before);
+  if (const auto value = debug_exit_.value()) core_.end(EndReason::kExit, "", *value);
+}
+
+RunResult MachineImpl::run(uint64_t limit) {
+  while (!core_.is_ended() && core_.icount < limit) step(limit);
+  return core_.ended;
+}
+
+// ---- what CPUs and devices say to each other
+
+void MachineImpl::send_ipi(unsigned, uint64_t targets, IpiKind kind, uint8_t vector) {
+  for (unsigned cpu = 0; cpu < vcpus_.size(); ++cpu) {
+    if (!((targets >> cpu) & 1)) continue;
+    switch (kind) {
+      case IpiKind::kFixed: apics_[cpu]->accept(vector); break;
+      case IpiKind::kNmi: vcpus_[cpu]->nmi(); break;
+      case IpiKind::kInit:
+        if (cpu != current_) vcpus_[cpu]->init();
+        break;
+      case IpiKind::kStartup: vcpus_[cpu]->start(vector); break;
+    }
+  }
+}
+
+void MachineImpl::on_record(unsigned cpu, const trace_abi::TraceRecord& record) {
+  using trace_abi::TraceType;
+  Vcpu& vcpu = *vcpus_[cpu];
+  const auto type = static_cast<TraceType>(record.type);
+  const Moment now = vcpu.moment();
+  if (type == TraceType::kFaultOutcome) core_.close_window(now, true);
+  if (type == TraceType::kSyscallExit) core_.close_window(now, false);
+  core_.tell([&](MachineObserver& o) { o.on_tracepoint(now, record); });
+  if (type == TraceType::kSyscallEnter) core_.open_window(vcpu.pid(), false);
+  if (type == TraceType::kTaskSwitch) vcpu.set_pid(static_cast<uint32_t>(record.args[0]));
+  if (type == TraceType::kWatchRange) {
+    const std::string name(record.text, strnlen(record.text, sizeof record.text));
+    if (core_.ram.contains(record.args[1], record.args[2])) core_.watch(WatchedRange(name, record.args[1], record.args[2]));
+  }
+}
+
+// ---- inspection and state
+
+std::string MachineImpl::describe() {
+  constexpr const char* kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                    "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
+  std::string text;
+  for (const auto& vcpu : vcpus_) {
+    const x86::CpuState state = vcpu->state();
+    text += fmt::format("cpu {}: rip {:016x} rflags {:08x} cpl {}{}\n", vcpu->index(), state.rip, state.rflags, state.cpl,
+                        state.wait_for_sipi ? " waiting for SIPI" : state.halted ? " halted" : "");
+    if (state.wait_for_sipi) continue;
+    for (unsigned i = 0; i < 16; ++i)
+      text += fmt::format("  {} {:016x}{}", kNames[i], state.gpr[i], i % 4 == 3 ? "\n" : "");
+    text += fmt::format("  cr0 {:x} cr2 {:016x} cr3 {:016x} cr4 {:x} efer {:x}\n", state.cr0, state.cr2, state.cr3, state.cr4,
+                        state.efer);
+  }
+  return text;
+}
+
+std::vector<Device*> MachineImpl::devices() { return {&uart_, &debug_exit_, &debug_console_, &trace_port_}; }
+
+void MachineImpl::save(StateWriter& writer) {
+  writer.tag("mach");
+  writer.put(static_cast<uint64_t>(vcpus_.size()));
+  core_.save(writer);
+  for (const auto& vcpu : vcpus_) vcpu->save(writer);
+  for (const auto& apic : apics_) apic->save(writer);
+  for (Device* device : devices()) device->save(writer);
+  writer.put(current_);
+  writer.put(slice_left_);
+}
+
+Expected<void> MachineImpl::restore(std::span<const uint8_t> state) {
+  StateReader reader(state);
+  reader.expect_tag("mach");
+  if (reader.get<uint64_t>() != vcpus_.size()) reader.fail("the snapshot has another number of CPUs");
+  core_.restore(reader);
+  for (const auto& vcpu : vcpus_) vcpu->restore(reader);
+  for (const auto& apic : apics_) apic->restore(reader);
+  for (Device* device : devices()) device->restore(reader);
+  reader.get(current_);
+  reader.get(slice_left_);
+  if (reader.ok() && !reader.at_end()) reader.fail("the snapshot is longer than the machine's state");
+  if (reader.ok() && current_ >= vcpus_.size()) reader.fail("the snapshot is damaged: no such CPU");
+  if (!reader.ok()) {
+    core_.end(EndReason::kInternal, "restoring failed: " + reader.problem());
+    return fail(ErrorKind::kData, reader.problem());
+  }
+  return {};
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, const BootImage& image, ConsoleSink& sink,
+                                                   ConsoleSource& source, DebugConsole::LineSink kernel_log) {
+  if (config.cpus < 1 || config.cpus > 8)
+    return fail(ErrorKind::kUsage, fmt::format("{} CPUs: give 1 to 8", config.cpus));
+  if (config.quantum == 0) return fail(ErrorKind::kUsage, "a quantum of 0 instructions: give 1 or more");
+  auto ram = Ram::create(config.memory_bytes);
+  if (!ram) return std::unexpected(ram.error());
+  const auto entry = load_boot_image(image, config, *ram);
+  if (!entry) return std::unexpected(entry.error());
+  auto machine = std::make_unique<MachineImpl>(config, std::move(*ram), sink, source, std::move(kernel_log));
+  if (const auto made = machine->make_engines(); !made) return std::unexpected(made.error());
+  machine->boot(*entry);
+  return machine;
+}
+
+}  // namespace mmuscope
