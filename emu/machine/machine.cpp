@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "cpu/unicorn/unicorn_engine.h"
+#include "cpu/unicorn/factory.h"
 #include "devices/debug_exit.h"
 #include "devices/local_apic.h"
 #include "devices/trace_port.h"
@@ -17,7 +17,7 @@ namespace mmuscope {
 
 namespace {
 
-class MachineImpl final : public Machine, private ApicBus {
+class MachineImpl final : public Machine, public ApicBus {
  public:
   MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink, ConsoleSource& source,
               DebugConsole::LineSink kernel_log);
@@ -81,7 +81,7 @@ MachineImpl::MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink
 
 Expected<void> MachineImpl::make_engines() {
   for (const auto& vcpu : vcpus_) {
-    auto engine = UnicornEngine::create(core_.ram, *vcpu);
+    auto engine = make_unicorn_engine(core_.ram, *vcpu);
     if (!engine) return std::unexpected(engine.error());
     vcpu->attach(std::move(*engine));
   }

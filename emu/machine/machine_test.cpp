@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The whole machine, with the small kernel of test_kernel.S inside.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include "devices/host_console.h"
+#include "machine/machine.h"
+
+namespace mmuscope {
+namespace {
+
+constexpr uint64_t kLimit = 5'000'000;
+
+std::vector<uint8_t> test_kernel() {
+  std::ifstream file(TEST_KERNEL, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Everything an observer is told, as text.
+class Transcript final : public MachineObserver {
+ public:
+  void on_page_fault(const Moment& at, const x86::PageFault& fault, const x86::WalkTrace& walk) override {
+    add(at, "fault", fault.access.linear, fault.error_code(), walk.count);
+  }
+  void on_event(const Moment& at, const x86::Event& event) override { add(at, "event", event.vector, 0, 0); }
+  void on_tlb_insert(const Moment& at, const x86::TlbEntry& entry, const x86::Access&, const x86::WalkTrace&) override {
+    add(at, "insert", entry.page.linear_base, entry.page.physical_base, entry.page.writable);
+  }
+  void on_tlb_remove(const Moment& at, const x86::TlbEntry& entry, x86::TlbCause cause) override {
+    add(at, "remove", entry.page.linear_base, static_cast<uint64_t>(cause), 0);
+  }
+  void on_tlb_flush(const Moment& at, x86::TlbCause cause, uint64_t linear, std::optional<uint16_t>) override {
+    add(at, "flush", linear, static_cast<uint64_t>(cause), 0);
+  }
+  void on_watch_counts(const Moment& at, unsigned range, const WatchCounts& counts) override {
+    add(at, "watch", range, 0, 0);
+    watched = counts;
+  }
+
+  std::string text;
+  std::map<std::string, unsigned> seen;
+  std::map<uint64_t, unsigned> vectors;
+  WatchCounts watched;
+
+ private:
+  void add(const Moment& at, const std::string& what, uint64_t a, uint64_t b, uint64_t c) {
+    ++seen[what];
+    if (what == "event") ++vectors[a];
+    text += std::to_string(at.icount) + ' ' + std::to_string(at.cpu) + ' ' + std::to_string(at.rip) + ' ' + what + ' ' +
+            std::to_string(a) + ' ' + std::to_string(b) + ' ' + std::to_string(c) + '\n';
+  }
+};
+
+struct Guest {
+  explicit Guest(const std::string& command_line, MachineConfig config = {.memory_bytes = 32u << 20}) {
+    auto made = Machine::create(config, {.kernel = test_kernel(), .command_line = command_line, .initramfs = {}}, sink,
+                                source, [](const std::string&) {});
+    EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
+    if (made) machine = std::move(*made);
+  }
+  StringConsoleSink sink;
+  StringConsoleSource source;
+  std::unique_ptr<Machine> machine;
+};
+
+TEST(Machine, MapsPagesOnDemand) {
+  Guest guest("p");
+  Transcript transcript;
+  guest.machine->add_observer(transcript);
+  const RunResult result = guest.machine->run(kLimit);
+  EXPECT_EQ(result.reason, EndReason::kExit) << result.report << guest.machine->describe();
+  EXPECT_EQ(result.exit_value, 64u);
+  EXPECT_EQ(guest.sink.text(), "P");
+  EXPECT_EQ(transcript.seen["fault"], 512u);
+}
+
+TEST(Machine, UserCodeCallsTheKernelAndMayNotHalt) {
+  Guest guest("u");
+  const RunResult result = guest.machine->run(kLimit);
+  EXPECT_EQ(result.reason, EndReason::kExit) << result.report << guest.machine->describe();
+  EXPECT_EQ(result.exit_value, 100u);
+  EXPECT_EQ(guest.sink.text(), "U");
+}
+
+TEST(Machine, TimerWakesAHaltedCpuInCountedTime) {
+  Guest guest("t");
+  Transcript transcript;
+  guest.machine->add_observer(transcript);
+  const RunResult result = guest.machine->run(kLimit);
+  EXPECT_EQ(result.reason, EndReason::kExit) << result.report << guest.machine->describe();
+  EXPECT_EQ(result.exit_value, 10u);
+  EXPECT_EQ(transcript.vectors[0x40], 10u);
+  EXPECT_LT(guest.machine->icount(), 5000u);  // idle time is not executed
+}
+
+TEST(Machine, SecondCpuStartsAndAnswersAnIpi) {
+  for (const uint64_t quantum : {1u, 7u, 100u, 10'000u}) {
+    Guest guest("c", {.cpus = 2, .memory_bytes = 32u << 20, .quantum = quantum});
+    const RunResult result = guest.machine->run(kLimit);
+    EXPECT_EQ(result.reason, EndReason::kExit) << result.report << guest.machine->describe();
+    EXPECT_EQ(result.exit_value, 41u);
+    EXPECT_EQ(guest.sink.text(), "AC") << quantum;
+  }
+}
+
+TEST(Machine, TripleFaultStopsWithTheChain) {
+  Guest guest("3");
+  const RunResult result = guest.machine->run(kLimit);
+  EXPECT_EQ(result.reason, EndReason::kTripleFault);
+  EXPECT_NE(result.report.find("#UD"), std::string::npos) << result.report;
+  EXPECT_EQ(guest.machine->run(kLimit).reason, EndReason::kTripleFault);
+}
+
+TEST(Machine, AllHaltedForGoodIsADeadlock) {
+  Guest guest("h");
+  EXPECT_EQ(guest.machine->run(kLimit).reason, EndReason::kDeadlock);
+}
+
+TEST(Machine, StopsExactlyAtTheLimit) {
+  Guest guest("l");
+  for (const uint64_t limit : {1u, 2u, 17u, 1000u, 123'457u}) {
+    EXPECT_EQ(guest.machine->run(limit).reason, EndReason::kRunning);
+    EXPECT_EQ(guest.machine->icount(), limit);
+  }
+}
+
+TEST(Machine, WhereARunIsCutChangesNothing) {
+  for (const char* choice : {"p", "u", "t", "c"}) {
+    const MachineConfig config{.cpus = 2, .memory_bytes = 32u << 20, .quantum = 50};
+    Guest whole(choice, config), cut(choice, config), unobserved(choice, config);
+    Transcript of_whole, of_cut;
+    whole.machine->add_observer(of_whole);
+    cut.machine->add_observer(of_cut);
+    whole.machine->run(kLimit);
+    unobserved.machine->run(kLimit);
+    uint64_t limit = 0;
+    for (unsigned i = 0; cut.machine->run(limit).reason == EndReason::kRunning && limit < kLimit; ++i) limit += 1 + i * i % 31;
+    EXPECT_EQ(of_whole.text, of_cut.text) << choice;
+    EXPECT_EQ(whole.machine->icount(), cut.machine->icount()) << choice;
+    EXPECT_EQ(whole.machine->icount(), unobserved.machine->icount()) << choice;
+  }
+}
+
+TEST(Machine, GoesOnFromASavedState) {
+  for (const char* choice : {"p", "u", "t", "c"}) {
+    const MachineConfig config{.cpus = 2, .memory_bytes = 32u << 20, .quantum = 50};
+    Guest first(choice, config);
+    first.machine->run(400);
+    StateWriter saved;
+    first.machine->save(saved);
+    Transcript of_first, of_second;
+    first.machine->add_observer(of_first);
+    first.machine->run(kLimit);
+
+    Guest second(choice, config);
+    ASSERT_TRUE(second.machine->restore(saved.bytes()).has_value());
+    second.machine->add_observer(of_second);
+    second.machine->run(kLimit);
+    EXPECT_EQ(of_first.text, of_second.text) << choice;
+    EXPECT_EQ(first.machine->icount(), second.machine->icount()) << choice;
+
+    StateWriter end_of_first, end_of_second;
+    first.machine->save(end_of_first);
+    second.machine->save(end_of_second);
+    EXPECT_TRUE(std::ranges::equal(end_of_first.bytes(), end_of_second.bytes())) << choice;
+  }
+}
+
+TEST(Machine, RefusesADamagedState) {
+  Guest guest("l");
+  StateWriter saved;
+  guest.machine->save(saved);
+  EXPECT_FALSE(guest.machine->restore(saved.bytes().first(100)).has_value());
+  EXPECT_EQ(guest.machine->run(kLimit).reason, EndReason::kInternal);
+}
+
+TEST(Machine, CountsWatchedAccessesExactly) {
+  Guest guest("w", {.memory_bytes = 32u << 20, .count_watched_ranges = true});
+  Transcript transcript;
+  guest.machine->add_observer(transcript);
+  const RunResult result = guest.machine->run(kLimit);
+  EXPECT_EQ(result.reason, EndReason::kExit) << result.report;
+  EXPECT_EQ(transcript.watched, (WatchCounts{.reads = 9, .writes = 4, .lines = 3}));
+}
+
+TEST(Machine, CountingDoesNotChangeTheInstructionCount) {
+  Guest plain("w"), counted("w", {.memory_bytes = 32u << 20, .count_watched_ranges = true});
+  plain.machine->run(kLimit);
+  counted.machine->run(kLimit);
+  EXPECT_EQ(plain.machine->icount(), counted.machine->icount());
+}
+
+TEST(Machine, RefusesWhatIsNoKernel) {
+  StringConsoleSink sink;
+  StringConsoleSource source;
+  const std::vector<uint8_t> good = test_kernel();
+  const auto attempt = [&](std::vector<uint8_t> kernel) {
+    return Machine::create({.memory_bytes = 16u << 20}, {.kernel = std::move(kernel), .command_line = "l", .initramfs = {}},
+                           sink, source, {});
+  };
+  EXPECT_TRUE(attempt(good).has_value());
+  EXPECT_FALSE(attempt({}).has_value());
+  EXPECT_FALSE(attempt({'h', 'e', 'l', 'l', 'o'}).has_value());
+  for (const size_t size : {size_t{20}, size_t{64}, size_t{100}, good.size() / 4}) {
+    std::vector<uint8_t> cut(good.begin(), good.begin() + static_cast<ptrdiff_t>(size));
+    const auto made = attempt(cut);
+    ASSERT_FALSE(made.has_value()) << size;
+    EXPECT_EQ(made.error().kind, ErrorKind::kData);
+  }
+}
+
+TEST(Machine, RefusesBadConfigurations) {
+  StringConsoleSink sink;
+  StringConsoleSource source;
+  for (const MachineConfig& config : {MachineConfig{.cpus = 0}, MachineConfig{.cpus = 9}, MachineConfig{.memory_bytes = 1},
+                                      MachineConfig{.quantum = 0}}) {
+    const auto made = Machine::create(config, {.kernel = test_kernel(), .command_line = {}, .initramfs = {}}, sink, source, {});
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(made.error().kind, ErrorKind::kUsage);
+  }
+}
+
+}  // namespace
+}  // namespace mmuscope
