@@ -177,19 +177,8 @@ void MachineImpl::on_record(unsigned cpu, const trace_abi::TraceRecord& record) 
 // ---- inspection and state
 
 std::string MachineImpl::describe() {
-  constexpr const char* kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                    "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
   std::string text;
-  for (const auto& vcpu : vcpus_) {
-    const x86::CpuState state = vcpu->state();
-    text += fmt::format("cpu {}: rip {:016x} rflags {:08x} cpl {}{}\n", vcpu->index(), state.rip, state.rflags, state.cpl,
-                        state.wait_for_sipi ? " waiting for SIPI" : state.halted ? " halted" : "");
-    if (state.wait_for_sipi) continue;
-    for (unsigned i = 0; i < 16; ++i)
-      text += fmt::format("  {} {:016x}{}", kNames[i], state.gpr[i], i % 4 == 3 ? "\n" : "");
-    text += fmt::format("  cr0 {:x} cr2 {:016x} cr3 {:016x} cr4 {:x} efer {:x}\n", state.cr0, state.cr2, state.cr3, state.cr4,
-                        state.efer);
-  }
+  for (const auto& vcpu : vcpus_) text += vcpu->describe();
   return text;
 }
 

@@ -42,10 +42,10 @@ entry64:
         mov     %eax, %es
         mov     %eax, %ss
         lidt    idt_pointer
-        mov     $0x28, %eax
-        ltr     %ax
         cmpl    $0, second_cpu
         jne     second_entry
+        mov     $0x28, %eax
+        ltr     %ax
         mov     $stack_top, %rsp
         call    fill_idt
         mov     choice, %al

@@ -190,6 +190,20 @@ void Vcpu::raise_page_fault(const x86::PageFault& fault, const x86::WalkTrace& w
         &walk);
 }
 
+std::string Vcpu::describe() {
+  constexpr const char* kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                    "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
+  const CpuState now = state();
+  std::string text = fmt::format("cpu {}: rip {:016x} rflags {:08x} cpl {}{}\n", index_, now.rip, now.rflags, now.cpl,
+                                 now.wait_for_sipi ? " waiting for SIPI" : now.halted ? " halted" : "");
+  if (now.wait_for_sipi) return text;
+  for (unsigned i = 0; i < 16; ++i)
+    text += fmt::format("  {} {:016x}{}", kNames[i], now.gpr[i], i % 4 == 3 ? "\n" : "");
+  text += fmt::format("  cr0 {:x} cr2 {:016x} cr3 {:016x} cr4 {:x} efer {:x}\n", now.cr0, now.cr2, now.cr3, now.cr4,
+                      now.efer);
+  return text;
+}
+
 void Vcpu::triple_fault(const std::vector<Event>& chain) {
   std::string report = fmt::format("cpu {}: triple fault at instruction {}\n", index_, core_.icount);
   for (const Event& event : chain) {
@@ -203,7 +217,7 @@ void Vcpu::triple_fault(const std::vector<Event>& chain) {
     }
     report += '\n';
   }
-  core_.end(EndReason::kTripleFault, report);
+  core_.end(EndReason::kTripleFault, report + describe());
 }
 
 // ---- snapshots

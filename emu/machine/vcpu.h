@@ -43,6 +43,7 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   uint32_t pid() const { return pid_; }
   void set_pid(uint32_t pid) { pid_ = pid; }
   Moment moment();
+  std::string describe();  // position and registers, several lines
   const x86::Tlb& tlb() const { return tlb_; }
   // Instructions that the engine has executed and the core does not know yet: non-zero only within a run.
   uint64_t unaccounted() const { return engine_ ? engine_->executed() - accounted_ : 0; }

@@ -366,6 +366,7 @@ void UnicornEngine::forget_page(x86::LinearAddress linear) {
 }
 
 void UnicornEngine::run_stub(uint64_t operand) {
+  const uint64_t rip = rip_;
   uc_context_save(uc_, kept_);
   uc_context_save(uc_, context_);
   ContextBytes bytes(context_);
@@ -380,6 +381,7 @@ void UnicornEngine::run_stub(uint64_t operand) {
   scratch_fetch_.reset();
   EMU_CHECK(error == UC_ERR_OK, "the INVLPG stub failed");
   uc_context_restore(uc_, kept_);
+  rip_ = rip;  // halt() moved it
 }
 
 void UnicornEngine::forget_code(x86::PhysicalAddress page) {
