@@ -92,6 +92,13 @@ void LocalApic::expire(GuestTime now) {
   }
 }
 
+bool LocalApic::timer_can_interrupt() const {
+  const uint32_t lvt = registers_[kLvtTimer / 16];
+  LocalApic after = *this;
+  if (!(lvt & kMasked)) after.accept(static_cast<uint8_t>(lvt));
+  return after.pending().has_value();
+}
+
 uint32_t LocalApic::read(uint64_t offset) {
   if (offset >= kIsr && offset < kIsr + 0x80) return isr_[(offset - kIsr) / 16];
   if (offset >= kIrr && offset < kIrr + 0x80) return irr_[(offset - kIrr) / 16];

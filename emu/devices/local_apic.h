@@ -55,6 +55,8 @@ class LocalApic final : public Device {
   // The timer: the time of its next expiry (kNever when off), and what to call when it has come.
   GuestTime next_expiry() const;
   void expire(GuestTime now);
+  // Whether an expiry would interrupt a CPU that accepts interrupts: not masked, above PPR.
+  bool timer_can_interrupt() const;
 
  private:
   void send();

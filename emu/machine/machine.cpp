@@ -122,7 +122,11 @@ bool MachineImpl::choose() {
 
 // Nobody can run: time passes until the next timer.
 void MachineImpl::idle() {
-  const GuestTime next = next_expiry();
+  GuestTime next = kNever;
+  for (const auto& vcpu : vcpus_) {
+    const LocalApic& apic = *apics_[vcpu->index()];
+    if (vcpu->accepts_interrupts() && apic.timer_can_interrupt()) next = std::min(next, apic.next_expiry());
+  }
   if (next == kNever) return core_.end(EndReason::kDeadlock, "every CPU is halted and no timer is going to wake one\n" + describe());
   core_.idle += next - core_.now();
 }

@@ -158,6 +158,11 @@ TEST(Machine, GoesOnFromASavedState) {
 
     Guest second(choice, config);
     ASSERT_TRUE(second.machine->restore(saved.bytes()).has_value());
+    StateWriter saved_again;
+    second.machine->save(saved_again);
+    const auto [one, other] = std::ranges::mismatch(saved.bytes(), saved_again.bytes());
+    EXPECT_EQ(one - saved.bytes().begin(), std::ssize(saved.bytes())) << choice;
+
     second.machine->add_observer(of_second);
     second.machine->run(kLimit);
     EXPECT_EQ(of_first.text, of_second.text) << choice;

@@ -32,6 +32,7 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   // scheduler must weigh anew.
   void run(uint64_t budget);
   bool runnable() const;  // would run() execute anything
+  bool accepts_interrupts() const { return !state_.wait_for_sipi && (state_.rflags & x86::rflags::kIf); }  // if halted
 
   void reset_to(const x86::CpuState& state);  // boot
   void init();                                // INIT IPI

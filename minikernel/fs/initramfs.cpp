@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fs/initramfs.h"
+
+#include "arch/x86_64/memory_layout.h"
+#include "arch/x86_64/user_copy.h"
+#include "mm/user_memory.h"
+#include "fs/vfs.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/page_cache.h"
+
+namespace mk {
+namespace {
+
+constexpr size_t kHeaderSize = 110;  // "070701" and 13 fields of 8 hexadecimal digits
+
+class InitramfsFile final : public Inode {
+ public:
+  InitramfsFile(uint32_t file_mode, const uint8_t* data, uint64_t bytes) : Inode(file_mode), data_(data) {
+    size = bytes;
+  }
+  void set_contents(const uint8_t* data, uint64_t bytes) {
+    data_ = data;
+    size = bytes;
+  }
+
+  long read(File&, uint64_t offset, UserBuffer buffer) override {
+    if (offset >= size) return 0;
+    return copy_out_some(buffer.address, data_ + offset, min(buffer.size, size - offset));
+  }
+  long read_kernel(uint64_t offset, void* destination, size_t bytes) override {
+    if (offset >= size) return 0;
+    bytes = min(bytes, size - offset);
+    memcpy(destination, data_ + offset, bytes);
+    return static_cast<long>(bytes);
+  }
+
+  bool mappable() const override { return true; }
+  bool page_cached(uint64_t index) const override { return pages_.find(index) != 0; }
+  Pfn page(uint64_t index) override {
+    Pfn pfn = pages_.find(index);
+    if (pfn != 0) return pfn;
+    pfn = alloc_zeroed_frame();
+    if (pfn == 0) return 0;
+    read_kernel(index * kPageSize, phys_to_virt(pfn * kPageSize), kPageSize);
+    if (pages_.insert(index, pfn)) return pfn;
+    frame_put(pfn);
+    return 0;
+  }
+
+  void opened() override { ++openers_; }
+  void closed() override {
+    if (--openers_ == 0) pages_.clear();
+  }
+
+ private:
+  const uint8_t* data_;
+  PageCache pages_;
+  uint32_t openers_ = 0;
+};
+
+class InitramfsSymlink final : public Inode {
+ public:
+  InitramfsSymlink(const uint8_t* target, uint64_t bytes) : Inode(S_IFLNK | 0777), target_(target) { size = bytes; }
+  long readlink(char* buffer, size_t capacity) override {
+    size_t bytes = min(capacity, size);
+    memcpy(buffer, target_, bytes);
+    return static_cast<long>(bytes);
+  }
+
+ private:
+  const uint8_t* target_;
+};
+
+struct Entry {
+  uint32_t inode, mode, uid, gid, links, modified, file_size, major, minor, name_size;
+  const char* name;  // name_size bytes with a NUL at the end
+  const uint8_t* contents;
+};
+
+// Names of a file with several hard links carry the contents only once, usually at the last name: the names seen
+// before wait here for it.
+struct HardLink {
+  uint64_t key;  // device and inode number in the archive
+  Ref<Inode> inode;
+  HardLink* next;
+};
+
+class Unpacker {
+ public:
+  Unpacker(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+  ~Unpacker() {
+    while (links_ != nullptr) {
+      HardLink* link = links_;
+      links_ = link->next;
+      destroy(link);
+    }
+  }
+
+  size_t run() {
+    Entry entry;
+    while (next(entry)) {
+      if (strcmp(entry.name, "TRAILER!!!") == 0) {
+        trailer_seen_ = true;
+      } else if (!take(entry)) {
+        break;
+      }
+    }
+    return taken_;
+  }
+
+ private:
+  bool damaged(const char* what) {
+    log("initramfs: %s at byte %lu of %lu: the rest is ignored", what, position_, size_);
+    return false;
+  }
+
+  static bool parse_hex(const uint8_t* digits, uint32_t& value) {
+    value = 0;
+    for (int i = 0; i < 8; ++i) {
+      uint8_t c = digits[i];
+      uint32_t digit = c >= '0' && c <= '9'   ? c - '0'
+                       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                              : 16;
+      if (digit == 16) return false;
+      value = value << 4 | digit;
+    }
+    return true;
+  }
+
+  bool next(Entry& entry) {
+    // Archives may follow one another, with zero bytes between them and after the last.
+    while (position_ < size_ && data_[position_] == 0) ++position_;
+    if (position_ == size_) return trailer_seen_ ? false : damaged("no trailer");
+    if (size_ - position_ < kHeaderSize) return damaged("header cut short");
+    const uint8_t* header = data_ + position_;
+    if (memcmp(header, "070701", 6) != 0 && memcmp(header, "070702", 6) != 0)
+      return damaged("not a newc header");
+    uint32_t field[13];
+    for (int i = 0; i < 13; ++i)
+      if (!parse_hex(header + 6 + 8 * i, field[i])) return damaged("bad number in a header");
+    entry = Entry{.inode = field[0],
+                  .mode = field[1],
+                  .uid = field[2],
+                  .gid = field[3],
+                  .links = field[4],
+                  .modified = field[5],
+                  .file_size = field[6],
+                  .major = field[7],
+                  .minor = field[8],
+                  .name_size = field[11],
+                  .name = nullptr,
+                  .contents = nullptr};
+
+    // Name and contents are padded to 4 bytes, counted from the header. All fields have 32 bits: no sum wraps.
+    uint64_t name_at = position_ + kHeaderSize;
+    uint64_t contents_at = position_ + ((kHeaderSize + entry.name_size + 3ul) & ~3ul);
+    uint64_t end = contents_at + entry.file_size;
+    if (entry.name_size < 2 || entry.name_size > kPathMax) return damaged("bad name length");
+    if (contents_at > size_ || end > size_) return damaged("entry cut short");
+    entry.name = reinterpret_cast<const char*>(data_ + name_at);
+    if (entry.name[entry.name_size - 1] != 0 || strlen(entry.name) + 1 != entry.name_size)
+      return damaged("name without its end");
+    entry.contents = data_ + contents_at;
+    position_ = min(contents_at + ((entry.file_size + 3ul) & ~3ul), size_);
+    return true;
+  }
+
+  // False when memory is out.
+  bool take(const Entry& entry) {
+    switch (entry.mode & S_IFMT) {
+      case S_IFDIR: return take_directory(entry);
+      case S_IFREG: return put(entry, regular_file(entry));
+      case S_IFLNK: return put(entry, Ref<Inode>(make<InitramfsSymlink>(entry.contents, entry.file_size)));
+    }
+    log("initramfs: %s skipped: neither file, directory nor symbolic link", entry.name);
+    return true;
+  }
+
+  static void set_attributes(Inode& inode, const Entry& entry) {
+    inode.mode = entry.mode;
+    inode.uid = entry.uid;
+    inode.gid = entry.gid;
+    inode.modified = entry.modified;
+  }
+
+  Ref<Inode> regular_file(const Entry& entry) {
+    if (entry.links < 2) return Ref<Inode>(make<InitramfsFile>(entry.mode, entry.contents, entry.file_size));
+    uint64_t device = static_cast<uint64_t>(entry.major) << 20 | entry.minor;
+    uint64_t key = device << 32 | entry.inode;
+    HardLink* link = links_;
+    while (link != nullptr && link->key != key) link = link->next;
+    if (link == nullptr) {
+      Ref<Inode> inode(make<InitramfsFile>(entry.mode, entry.contents, entry.file_size));
+      links_ = create<HardLink>(key, inode, links_);
+      return inode;
+    }
+    ++link->inode->links;
+    if (entry.file_size != 0)
+      static_cast<InitramfsFile*>(link->inode.raw())->set_contents(entry.contents, entry.file_size);
+    return link->inode;
+  }
+
+  static bool is_root(const char* name) {
+    while (*name == '/' || (*name == '.' && (name[1] == '/' || name[1] == 0))) ++name;
+    return *name == 0;
+  }
+
+  bool take_directory(const Entry& entry) {
+    if (is_root(entry.name)) {
+      set_attributes(vfs_root()->inode(), entry);
+      return ++taken_;
+    }
+    Dentry* parent = nullptr;
+    const char* name = nullptr;
+    size_t length = 0;
+    if (!find_parent(entry, parent, name, length)) return true;
+    Result<Dentry*> directory = make_directory(*parent, name, length);
+    if (!directory.ok()) return skipped(entry, directory.error());
+    set_attributes((*directory)->inode(), entry);
+    return ++taken_;
+  }
+
+  bool put(const Entry& entry, Ref<Inode> inode) {
+    if (!inode) return damaged("out of memory");
+    Dentry* parent = nullptr;
+    const char* name = nullptr;
+    size_t length = 0;
+    if (!find_parent(entry, parent, name, length)) return true;
+    set_attributes(*inode, entry);
+    // A later entry replaces an earlier one, as in Linux, so that archives can be laid over one another.
+    if (Dentry* existing = parent->find_child(name, length)) {
+      if (existing->inode().is_directory()) return skipped(entry, -EISDIR);
+      existing->replace_inode(inode);
+      return ++taken_;
+    }
+    Result<Dentry*> child = parent->add_child(name, length, inode);
+    if (!child.ok()) return skipped(entry, child.error());
+    return ++taken_;
+  }
+
+  bool skipped(const Entry& entry, long error) {
+    if (error == -ENOMEM) return damaged("out of memory");
+    log("initramfs: %s skipped: error %ld", entry.name, -error);
+    return true;
+  }
+
+  // Directories above an entry are made when the archive does not name them. Names are relative to the root; ".." has
+  // no place in an archive and the entry is skipped.
+  bool find_parent(const Entry& entry, Dentry*& parent, const char*& name, size_t& length) {
+    parent = vfs_root().raw();
+    const char* rest = entry.name;
+    while (true) {
+      while (*rest == '/' || (*rest == '.' && (rest[1] == '/' || rest[1] == 0))) ++rest;
+      length = 0;
+      while (rest[length] != 0 && rest[length] != '/') ++length;
+      bool dot_dot = length == 2 && rest[0] == '.' && rest[1] == '.';
+      if (length == 0 || length > kNameMax || dot_dot) return skipped(entry, -EINVAL), false;
+      const char* after = rest + length;
+      while (*after == '/') ++after;
+      name = rest;
+      if (*after == 0) return true;
+      Result<Dentry*> directory = make_directory(*parent, rest, length);
+      if (!directory.ok()) return skipped(entry, directory.error()), false;
+      parent = *directory;
+      rest = after;
+    }
+  }
+
+  const uint8_t* data_;
+  size_t size_;
+  size_t position_ = 0;
+  size_t taken_ = 0;
+  bool trailer_seen_ = false;
+  HardLink* links_ = nullptr;
+};
+
+}  // namespace
+
+size_t unpack_initramfs(const uint8_t* data, size_t size) {
+  return Unpacker(data, size).run();
+}
+
+}  // namespace mk

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// An address space: its areas, its page table, the memory system calls and the page-fault handler. Linux's mm_struct.
+// Functions named after a system call take its arguments unchecked and return what it returns: a value or -errno.
+// Shared by the threads of a process (RefCounted).
+//
+//   0x0000555555554000  static-PIE images; others where they are linked. brk follows the image.
+//   0x00007ffff7fff000  mmap_base: mappings grow down from here (128 MiB kept free for the stack)
+//   0x00007ffffffff000  kUserEnd: top of the stack. The same under LA57: user space has 47 bits.
+// Nothing is randomised; this is Linux's layout with ADDR_NO_RANDOMIZE.
+//
+// Locks: mmap_lock is held for writing by whatever changes the set of areas, for reading by faults; page_table_lock
+// around a change of entries. Nothing that holds either touches user memory. Memory is never refused up front
+// (Linux's overcommit_memory=1): running out shows when a page is touched.
+#pragma once
+
+#include <stdint.h>
+
+#include "abi/trace_port.h"
+#include "arch/x86_64/page_table.h"
+#include "lib/ref.h"
+#include "lib/result.h"
+#include "lib/spinlock.h"
+#include "mm/mmap_lock.h"
+#include "mm/vma.h"
+
+namespace mk {
+
+using trace_abi::FaultOutcome;
+
+inline constexpr uint64_t kPieBase = 0x0000555555554000;
+inline constexpr uint64_t kMmapBase = 0x00007ffff7fff000;
+inline constexpr uint64_t kStackTop = 0x00007ffffffff000;
+inline constexpr uint64_t kStackGuardGap = 256 * kPageSize;
+inline constexpr uint64_t kMmapMinAddress = 0x10000;
+inline constexpr size_t kMaxMapCount = 65530;
+
+// Linux's is_data_mapping, what RLIMIT_DATA counts: private and writable, and not the stack.
+inline bool is_data_mapping(uint64_t vm_flags) {
+  return (vm_flags & (kVmWrite | kVmShared | kVmGrowsDown)) == kVmWrite;
+}
+
+enum class Access { kRead, kWrite, kFetch };
+
+class AddressSpace : public RefCounted {
+ public:
+  static Ref<AddressSpace> create();  // empty Ref: memory is out
+  explicit AddressSpace(PageTable page_table) : page_table_(static_cast<PageTable&&>(page_table)) {}
+  ~AddressSpace();
+
+  void activate() { page_table_.activate(); }
+
+  // System calls (mm/mmap.cpp, mm/mprotect.cpp, mm/mremap.cpp, mm/madvise.cpp).
+  long mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, Ref<File> file, uint64_t offset);
+  long munmap(uint64_t address, uint64_t length);
+  long brk(uint64_t address);
+  long mprotect(uint64_t address, uint64_t length, uint64_t prot);
+  long mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags, uint64_t new_address);
+  long madvise(uint64_t address, uint64_t length, int advice);
+  // One page's answer of mincore(2): 0, 1, or -ENOMEM where nothing is mapped.
+  long mincore(uint64_t address);
+
+  // For exec: maps an area without the checks a program's call gets. -errno.
+  long map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref<File> file, uint64_t offset);
+  void set_brk(uint64_t start) { start_brk_ = brk_ = start; }
+
+  // Page faults (mm/fault.cpp). A fault of an access by the program, or by the kernel on its behalf, at a user
+  // address. `outcome` is final: nothing else happens for the fault, except the signal the caller sends.
+  struct FaultResult {
+    FaultOutcome outcome;
+    int si_code;  // with kSigsegv and kSigbus
+  };
+  FaultResult handle_page_fault(uint64_t address, Access access, bool protection_violation);
+
+  // Linux's access_process_vm: the kernel reads and writes as the program could, faulting pages in. -EFAULT, -ENOMEM.
+  long write_memory(uint64_t address, const void* source, size_t bytes);
+  long clear_memory(uint64_t address, size_t bytes);
+
+  uint64_t total_pages() const { return total_pages_; }
+
+  Ref<File> executable;
+  uint64_t argument_start = 0, argument_end = 0, environment_end = 0;
+
+ private:
+  // Areas. All of these need mmap_lock held for writing.
+  Vma* new_vma(uint64_t start, uint64_t end, uint64_t flags, const Ref<File>& file, uint64_t offset);
+  void insert(Vma* vma);
+  void remove(Vma* vma);
+  long split_at(uint64_t address);
+  void merge_range(uint64_t start, uint64_t end);
+  void set_flags(Vma* vma, uint64_t flags);
+  void account(const Vma& vma, int sign);
+  bool may_expand(uint64_t flags, uint64_t bytes) const;
+  bool may_expand_data(uint64_t bytes) const;
+  Result<uint64_t> unmapped_area(uint64_t hint, uint64_t length) const;
+  uint64_t search_top_down(uint64_t length, uint64_t top) const;
+  long unmap_locked(uint64_t start, uint64_t end);
+  long map_locked(uint64_t start, uint64_t length, uint64_t vm_flags, const Ref<File>& file, uint64_t offset);
+  long mremap_locked(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
+                     uint64_t new_address);
+  long move_vma(Vma* vma, uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t new_address);
+  long protect_locked(Vma* vma, uint64_t start, uint64_t end, uint64_t new_access);
+  bool grow_in_place(Vma* vma, uint64_t new_end);
+  void populate(uint64_t start, uint64_t end);
+
+  // Entries (mm/page_range.cpp).
+  void zap_range(uint64_t start, uint64_t end);
+  void change_protection(const Vma& vma, uint64_t start, uint64_t end);
+  bool move_entries(uint64_t from, uint64_t to, uint64_t length);
+
+  // Faults (mm/fault.cpp), with mmap_lock held for reading.
+  FaultResult fault_locked(uint64_t address, Access access, bool protection_violation);
+  FaultOutcome handle_mm_fault(Vma& vma, uint64_t address, Access access);
+  FaultOutcome do_anonymous_page(Vma& vma, uint64_t address, Pte* entry, Access access);
+  FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access);
+  FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry);
+  FaultOutcome copy_page(Vma& vma, uint64_t address, Pte* entry, Pfn source);
+  bool expand_stack(Vma& vma, uint64_t address);
+  Pfn fault_in(uint64_t address, Access access);
+
+  PageTable page_table_;
+  MmapLock mmap_lock_;
+  Spinlock page_table_lock_;
+  VmaSet vmas_;
+  uint64_t start_brk_ = 0;
+  uint64_t brk_ = 0;
+  uint64_t total_pages_ = 0;
+  uint64_t data_pages_ = 0;   // private writable: what RLIMIT_DATA limits
+};
+
+}  // namespace mk

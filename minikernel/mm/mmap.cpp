@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// mmap, munmap, brk: Linux mm/mmap.c. The order of the checks is Linux's, because it decides which errno a call gets
+// that is wrong in two ways.
+#include <asm/mman.h>
+#include <asm/resource.h>
+#include <linux/mman.h>
+
+#include "arch/x86_64/memory_layout.h"
+#include "lib/assert.h"
+#include "mm/address_space.h"
+#include "mm/user_memory.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+constexpr uint64_t kMayAll = kVmMayRead | kVmMayWrite | kVmMayExec;
+
+uint64_t prot_flags(uint64_t prot) {
+  return (prot & PROT_READ ? kVmRead : 0) | (prot & PROT_WRITE ? kVmWrite : 0) | (prot & PROT_EXEC ? kVmExec : 0);
+}
+
+// What kind of area a file gives, or the errno of Linux's do_mmap for it. A file of the initramfs is never writable, so
+// a shared mapping of one can only be read.
+Result<uint64_t> file_flags(const File& file, uint64_t prot, bool shared) {
+  if (shared && (prot & PROT_WRITE) && !file.writable()) return Errno{EACCES};
+  if (!file.readable()) return Errno{EACCES};
+  if (!file.inode().mappable() && !file.inode().maps_as_anonymous()) return Errno{ENODEV};
+  if (!shared) return kMayAll;
+  return file.writable() ? kMayAll | kVmShared | kVmMayShare : kVmMayRead | kVmMayExec | kVmShared | kVmMayShare;
+}
+
+}  // namespace
+
+long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, Ref<File> file,
+                        uint64_t offset) {
+  if (length == 0) return -EINVAL;
+  uint64_t size = page_align_up(length);
+  if (size == 0) return -ENOMEM;
+  if (offset / kPageSize + size / kPageSize > UINT64_MAX / kPageSize) return -EOVERFLOW;
+  bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+  uint64_t type = flags & MAP_TYPE;
+  bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
+
+  uint64_t start = 0;
+  uint64_t end = 0;
+  {
+    MmapWriteGuard guard(mmap_lock_);
+    if (vmas_.size() > kMaxMapCount) return -ENOMEM;
+    if (fixed) {
+      if (size > kUserEnd || address > kUserEnd - size) return -ENOMEM;
+      if (!page_aligned(address)) return -EINVAL;
+      if (address < kMmapMinAddress) return -EPERM;
+      start = address;
+    } else {
+      Result<uint64_t> found = unmapped_area(address, size);
+      if (!found.ok()) return found.error();
+      start = *found;
+    }
+    end = start + size;
+    if ((flags & MAP_FIXED_NOREPLACE) && vmas_.find_intersection(start, end) != nullptr) return -EEXIST;
+
+    uint64_t vm_flags = kMayAll;
+    if (type != MAP_PRIVATE && !shared) return -EINVAL;
+    if (file) {
+      Result<uint64_t> allowed = file_flags(*file, prot, shared);
+      if (!allowed.ok()) return allowed.error();
+      if (flags & MAP_GROWSDOWN) return -EINVAL;
+      vm_flags = *allowed;
+      if (file->inode().maps_as_anonymous()) file.reset();
+    } else if (shared) {
+      if (flags & MAP_GROWSDOWN) return -EINVAL;
+      vm_flags |= kVmShared | kVmMayShare;
+    }
+    vm_flags |= prot_flags(prot);
+    if (flags & MAP_GROWSDOWN) vm_flags |= kVmGrowsDown;
+    if (flags & MAP_NORESERVE) vm_flags |= kVmNoReserve;
+    long error = map_locked(start, size, vm_flags, file, offset);
+    if (error < 0) return error;
+  }
+  if (flags & MAP_POPULATE) populate(start, end);
+  return static_cast<long>(start);
+}
+
+// Puts an area where others may be; those give way.
+long AddressSpace::map_locked(uint64_t start, uint64_t size, uint64_t vm_flags, const Ref<File>& file,
+                              uint64_t offset) {
+  if (!may_expand(vm_flags, size)) return -ENOMEM;
+  Vma* vma = new_vma(start, start + size, vm_flags, file, offset);
+  if (vma == nullptr) return -ENOMEM;
+  long error = unmap_locked(start, start + size);
+  if (error < 0) {
+    destroy(vma);
+    return error;
+  }
+  insert(vma);
+  merge_range(start, start + size);
+  return 0;
+}
+
+long AddressSpace::map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref<File> file, uint64_t offset) {
+  KASSERT(page_aligned(start) && page_aligned(end) && start < end && end <= kUserEnd);
+  MmapWriteGuard guard(mmap_lock_);
+  return map_locked(start, end - start, vm_flags | kMayAll, file, offset);
+}
+
+// Faults in what the program may touch, as MAP_POPULATE asks; errors are not reported (mmap(2)).
+void AddressSpace::populate(uint64_t start, uint64_t end) {
+  for (uint64_t address = start; address < end; address += kPageSize) {
+    MmapReadGuard guard(mmap_lock_);
+    Vma* vma = vmas_.find_intersection(address, address + kPageSize);
+    if (vma == nullptr || (vma->flags & kVmAccess) == 0) return;
+    bool write = (vma->flags & (kVmWrite | kVmShared)) == kVmWrite;
+    if (fault_in(address, write ? Access::kWrite : Access::kRead) == 0) return;
+  }
+}
+
+long AddressSpace::munmap(uint64_t address, uint64_t length) {
+  if (!page_aligned(address) || address > kUserEnd || length > kUserEnd - address) return -EINVAL;
+  uint64_t size = page_align_up(length);
+  if (size == 0) return -EINVAL;
+  MmapWriteGuard guard(mmap_lock_);
+  return unmap_locked(address, address + size);
+}
+
+long AddressSpace::unmap_locked(uint64_t start, uint64_t end) {
+  Vma* vma = vmas_.find_intersection(start, end);
+  if (vma == nullptr) return 0;
+  // Only cutting a hole into one area makes the map longer.
+  if (vma->start < start && vma->end > end && vmas_.size() >= kMaxMapCount) return -ENOMEM;
+  long error = split_at(start);
+  if (error == 0) error = split_at(end);
+  if (error < 0) {
+    merge_range(start, end);
+    return error;
+  }
+  zap_range(start, end);
+  while ((vma = vmas_.find_intersection(start, end)) != nullptr) remove(vma);
+  return 0;
+}
+
+long AddressSpace::brk(uint64_t address) {
+  MmapWriteGuard guard(mmap_lock_);
+  if (address < start_brk_) return static_cast<long>(brk_);
+  if (address > kUserEnd || address - start_brk_ > current().limit(RLIMIT_DATA)) return static_cast<long>(brk_);
+  uint64_t old_end = page_align_up(brk_);
+  uint64_t new_end = page_align_up(address);
+  if (new_end < old_end) {
+    if (unmap_locked(new_end, old_end) < 0) return static_cast<long>(brk_);
+  } else if (new_end > old_end) {
+    // A page stays free above the heap, and the gap that a stack above it needs.
+    Vma* above = vmas_.find(old_end);
+    if (above != nullptr) {
+      uint64_t gap = above->flags & kVmGrowsDown ? kStackGuardGap : 0;
+      if (new_end + kPageSize + gap > above->start) return static_cast<long>(brk_);
+    }
+    uint64_t flags = kVmRead | kVmWrite | kMayAll;
+    if (new_end > kUserEnd || map_locked(old_end, new_end - old_end, flags, nullptr, 0) < 0)
+      return static_cast<long>(brk_);
+  }
+  brk_ = address;
+  return static_cast<long>(brk_);
+}
+
+}  // namespace mk

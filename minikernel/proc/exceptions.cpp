@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Exceptions of user code, and page faults at user addresses, turned into what Linux makes of them (arch/x86/kernel/
+// traps.c, arch/x86/mm/fault.c): a repaired page table, or a signal with its code and address.
+#include <asm/siginfo.h>
+
+#include "arch/x86_64/fpu.h"
+#include "arch/x86_64/memory_layout.h"
+#include "arch/x86_64/trace.h"
+#include "arch/x86_64/trap.h"
+#include "lib/log.h"
+#include "mm/address_space.h"
+#include "proc/signal.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+// SDM Vol. 3, table 6-1.
+enum Vector : uint64_t {
+  kDivideError = 0,
+  kDebug = 1,
+  kBreakpoint = 3,
+  kOverflow = 4,
+  kBoundRange = 5,
+  kInvalidOpcode = 6,
+  kInvalidTss = 10,
+  kSegmentNotPresent = 11,
+  kStackFault = 12,
+  kGeneralProtection = 13,
+  kPageFault = 14,
+  kX87Error = 16,
+  kAlignmentCheck = 17,
+  kSimdError = 19,
+};
+
+// Page-fault error code, SDM Vol. 3, 4.7.
+constexpr uint64_t kErrorPresent = 1;
+constexpr uint64_t kErrorWrite = 2;
+constexpr uint64_t kErrorUser = 4;
+constexpr uint64_t kErrorFetch = 16;
+
+void log_fatal(const Task& task, const TrapFrame& frame, const char* what, uint64_t address) {
+  log("%s[%d]: %s at %lx ip %lx sp %lx error %lx", task.name, task.pid, what, address, frame.rip, frame.rsp,
+      frame.error_code);
+}
+
+// Which of the unmasked x87 or SSE exceptions it was (Linux's fpu__exception_code). Bits of the status words: 0 invalid,
+// 1 denormal, 2 divide by zero, 3 overflow, 4 underflow, 5 precision.
+int float_code(uint32_t unmasked) {
+  if (unmasked & 0x01) return FPE_FLTINV;
+  if (unmasked & 0x04) return FPE_FLTDIV;
+  if (unmasked & 0x08) return FPE_FLTOVF;
+  if (unmasked & 0x12) return FPE_FLTUND;
+  if (unmasked & 0x20) return FPE_FLTRES;
+  return 0;
+}
+
+void float_error(Task& task, const TrapFrame& frame) {
+  fpu_save(task.fpu);
+  uint32_t unmasked = frame.vector == kX87Error ? task.fpu.status_word() & ~task.fpu.control_word()
+                                                : task.fpu.mxcsr() & ~(task.fpu.mxcsr() >> 7);
+  int code = float_code(unmasked & 0x3f);
+  if (code != 0) force_signal(task, SIGFPE, code, frame.rip);
+}
+
+void debug_trap(Task& task, TrapFrame& frame) {
+  uint64_t dr6;
+  asm volatile("mov %%dr6, %0" : "=r"(dr6));
+  asm volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
+  constexpr uint64_t kSingleStep = 1ul << 14;
+  force_signal(task, SIGTRAP, dr6 & kSingleStep ? TRAP_TRACE : TRAP_BRKPT, frame.rip);
+}
+
+}  // namespace
+
+void handle_user_exception(TrapFrame& frame) {
+  Task& task = current();
+  task.signals.trap_number = frame.vector;
+  task.signals.trap_error = frame.error_code;
+  switch (frame.vector) {
+    case kDivideError: return force_signal(task, SIGFPE, FPE_INTDIV, frame.rip);
+    case kDebug: return debug_trap(task, frame);
+    case kBreakpoint: return force_signal(task, SIGTRAP, SI_KERNEL, 0);
+    case kInvalidOpcode: return force_signal(task, SIGILL, ILL_ILLOPN, frame.rip);
+    case kSegmentNotPresent:
+    case kStackFault: return force_signal(task, SIGBUS, SI_KERNEL, 0);
+    case kAlignmentCheck: return force_signal(task, SIGBUS, BUS_ADRALN, 0);
+    case kX87Error:
+    case kSimdError: return float_error(task, frame);
+    case kOverflow:
+    case kBoundRange:
+    case kInvalidTss:
+    case kGeneralProtection:
+    default:
+      log_fatal(task, frame, "general protection fault or the like", 0);
+      return force_signal(task, SIGSEGV, SI_KERNEL, 0);
+  }
+}
+
+bool handle_page_fault(TrapFrame& frame, uint64_t address) {
+  Task& task = current();
+  bool from_user = frame.error_code & kErrorUser;
+  Access access = frame.error_code & kErrorWrite   ? Access::kWrite
+                  : frame.error_code & kErrorFetch ? Access::kFetch
+                                                   : Access::kRead;
+  AddressSpace::FaultResult result =
+      task.mm->handle_page_fault(address, access, frame.error_code & kErrorPresent);
+  ++task.minor_faults;
+
+  bool good = result.outcome != FaultOutcome::kSigsegv && result.outcome != FaultOutcome::kSigbus &&
+              result.outcome != FaultOutcome::kOutOfMemory;
+  if (result.outcome == FaultOutcome::kOutOfMemory) {
+    log("%s[%d]: out of memory: killed", task.name, task.pid);
+    force_signal(task, SIGKILL, SI_KERNEL, 0);
+  } else if (!good && from_user) {
+    // A program learns nothing about kernel addresses: all look protected (Linux's sanitize_error_code).
+    bool kernel_address = address >= kUserEnd;
+    task.signals.trap_number = kPageFault;
+    task.signals.trap_error = frame.error_code | (kernel_address ? kErrorPresent : 0);
+    task.signals.trap_address = address;
+    bool bus = result.outcome == FaultOutcome::kSigbus;
+    force_signal(task, bus ? SIGBUS : SIGSEGV, result.si_code, address);
+  } else if (!good) {
+    result.outcome = FaultOutcome::kKernelFixup;
+  }
+  trace(trace_abi::TraceType::kFaultOutcome, task.pid, address, static_cast<uint64_t>(result.outcome),
+        frame.error_code);
+  return good || from_user;
+}
+
+void return_to_user_work(TrapFrame& frame) {
+  if (signal_pending(current())) deliver_signals(frame);
+}
+
+}  // namespace mk

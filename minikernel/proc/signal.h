@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Signals as Linux has them on x86-64: what is pending and blocked for a task, what its process does about each signal,
+// and delivery - default action, or a frame on the user stack in Linux's layout (arch/x86/kernel/signal.c), from which
+// rt_sigreturn comes back. Numbers, structs and codes are those of <asm/signal.h> and <asm-generic/siginfo.h>.
+#pragma once
+
+#include <asm/siginfo.h>
+#include <linux/signal.h>
+#include <stdint.h>
+
+#include "arch/x86_64/trap_frame.h"
+#include "lib/ref.h"
+
+namespace mk {
+
+struct Task;
+
+inline constexpr int kSignals = 64;
+using SignalSet = uint64_t;  // bit n-1 is signal n
+
+inline constexpr SignalSet signal_bit(int number) { return 1ul << (number - 1); }
+inline constexpr SignalSet kUnblockable = signal_bit(SIGKILL) | signal_bit(SIGSTOP);
+
+// The kernel's struct sigaction, as rt_sigaction carries it.
+struct SignalAction {
+  uint64_t handler = 0;  // SIG_DFL, SIG_IGN or an address
+  uint64_t flags = 0;
+  uint64_t restorer = 0;
+  SignalSet mask = 0;
+};
+
+// Shared by the threads of a process.
+class SignalHandlers : public RefCounted {
+ public:
+  SignalAction actions[kSignals];
+  SignalAction& action(int number) { return actions[number - 1]; }
+};
+
+struct QueuedSignal {
+  siginfo_t info;
+  QueuedSignal* next;
+};
+
+struct SignalState {
+  SignalSet blocked = 0;
+  SignalSet pending = 0;
+  QueuedSignal* queue = nullptr;  // oldest first; a pending signal without an entry lost it to lack of memory
+  uint64_t alternate_stack = 0;
+  uint64_t alternate_size = 0;
+  uint32_t alternate_flags = SS_DISABLE;
+  // What the last exception was; shows in the frame's sigcontext (Linux's thread.trap_nr, error_code, cr2).
+  uint64_t trap_number = 0;
+  uint64_t trap_error = 0;
+  uint64_t trap_address = 0;
+};
+
+// Makes a signal pending. A signal that is ignored and not blocked is dropped; a standard signal that is already
+// pending stays pending once.
+void send_signal(Task& task, const siginfo_t& info);
+// A signal that the task's own instruction caused: it cannot be ignored or wait behind a mask.
+void force_signal(Task& task, int number, int code, uint64_t address);
+// After a change of a signal's action: what is pending and now ignored is dropped, as POSIX asks.
+void drop_ignored(Task& task, int number);
+void flush_signals(Task& task);
+bool signal_pending(const Task& task);
+// What exec does: handlers are gone, ignored signals stay ignored.
+void reset_handlers(Task& task);
+
+// Delivers what is pending and not blocked; ends the task if that is the signal's default.
+void deliver_signals(TrapFrame& frame);
+
+// System calls.
+long do_rt_sigreturn(TrapFrame& frame);
+long do_sigaltstack(Task& task, const stack_t* wanted, stack_t* old, uint64_t user_stack_pointer);
+
+}  // namespace mk

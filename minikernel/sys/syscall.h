@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The system calls. One file per family (files, memory, process, signals, time, system); each function takes its
+// arguments in the types of Linux's prototypes - unsigned 64-bit for addresses and sizes, int for descriptors - and
+// returns a value or -errno. table.cpp is the list. User memory is named by address, never dereferenced.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mm/user_memory.h"
+#include "proc/task.h"
+
+namespace mk {
+
+using UserAddress = uint64_t;
+
+using SyscallHandler = long (*)(const uint64_t* arguments);
+
+// The handler of a number, null when it is not implemented; its name, null when Linux has none either.
+SyscallHandler syscall_handler(uint64_t number);
+const char* syscall_name(uint64_t number);
+
+// A path argument in kernel memory.
+class UserPath {
+ public:
+  explicit UserPath(UserAddress address);
+  ~UserPath() { kfree(text_); }
+  UserPath(const UserPath&) = delete;
+  bool ok() const { return error_ == 0; }
+  long error() const { return error_; }
+  const char* text() const { return text_; }
+  bool empty() const { return *text_ == 0; }
+
+ private:
+  char* text_ = nullptr;
+  long error_ = 0;
+};
+
+// Where the relative path of an *at call starts: AT_FDCWD or a descriptor of a directory.
+Result<Ref<Dentry>> base_directory(int directory_fd, const char* path);
+
+// Something unimplemented inside a call that exists (an option, a flag): said once per program, like a missing call.
+void log_unimplemented(uint64_t number, const char* detail);
+
+// files.cpp
+long sys_read(int fd, UserAddress buffer, uint64_t size);
+long sys_write(int fd, UserAddress buffer, uint64_t size);
+long sys_readv(int fd, UserAddress vector, uint64_t count);
+long sys_writev(int fd, UserAddress vector, uint64_t count);
+long sys_pread64(int fd, UserAddress buffer, uint64_t size, int64_t offset);
+long sys_pwrite64(int fd, UserAddress buffer, uint64_t size, int64_t offset);
+long sys_lseek(int fd, int64_t offset, unsigned whence);
+long sys_ioctl(int fd, unsigned command, uint64_t argument);
+long sys_poll(UserAddress fds, unsigned count, int timeout_ms);
+long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size);
+long sys_getdents64(int fd, UserAddress buffer, unsigned size);
+// descriptors.cpp
+long sys_open(UserAddress path, int flags, unsigned mode);
+long sys_openat(int directory, UserAddress path, int flags, unsigned mode);
+long sys_close(int fd);
+long sys_dup(int fd);
+long sys_dup2(int from, int to);
+long sys_dup3(int from, int to, int flags);
+long sys_fcntl(int fd, unsigned command, uint64_t argument);
+// paths.cpp
+long sys_stat(UserAddress path, UserAddress out);
+long sys_lstat(UserAddress path, UserAddress out);
+long sys_fstat(int fd, UserAddress out);
+long sys_newfstatat(int directory, UserAddress path, UserAddress out, int flags);
+long sys_statx(int directory, UserAddress path, unsigned flags, unsigned mask, UserAddress out);
+long sys_access(UserAddress path, int mode);
+long sys_faccessat(int directory, UserAddress path, int mode);
+long sys_faccessat2(int directory, UserAddress path, int mode, int flags);
+long sys_readlink(UserAddress path, UserAddress buffer, int size);
+long sys_readlinkat(int directory, UserAddress path, UserAddress buffer, int size);
+long sys_getcwd(UserAddress buffer, uint64_t size);
+long sys_chdir(UserAddress path);
+long sys_fchdir(int fd);
+long sys_umask(unsigned mask);
+// memory.cpp
+long sys_mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, int fd, uint64_t offset);
+long sys_munmap(uint64_t address, uint64_t length);
+long sys_mprotect(uint64_t address, uint64_t length, uint64_t prot);
+long sys_mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags, uint64_t new_address);
+long sys_brk(uint64_t address);
+long sys_madvise(uint64_t address, uint64_t length, int advice);
+long sys_mincore(uint64_t address, uint64_t length, UserAddress vector);
+// process.cpp
+long sys_exit(int code);
+long sys_exit_group(int code);
+long sys_getpid();
+long sys_gettid();
+long sys_getppid();
+long sys_getuid();
+long sys_getgid();
+long sys_geteuid();
+long sys_getegid();
+long sys_getpgrp();
+long sys_getpgid(int pid);
+long sys_getsid(int pid);
+long sys_sched_yield();
+long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask);
+long sys_set_tid_address(UserAddress address);
+long sys_set_robust_list(UserAddress head, uint64_t size);
+long sys_arch_prctl(int option, uint64_t address);
+long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress timeout, UserAddress word2,
+               uint32_t value3);
+long sys_getrlimit(unsigned resource, UserAddress out);
+long sys_setrlimit(unsigned resource, UserAddress in);
+long sys_prlimit64(int pid, unsigned resource, UserAddress in, UserAddress out);
+long sys_getrusage(int who, UserAddress out);
+long sys_times(UserAddress out);
+// signals.cpp
+long sys_rt_sigaction(int number, UserAddress in, UserAddress out, uint64_t set_size);
+long sys_rt_sigprocmask(int how, UserAddress in, UserAddress out, uint64_t set_size);
+long sys_rt_sigpending(UserAddress out, uint64_t set_size);
+long sys_rt_sigreturn();
+long sys_sigaltstack(UserAddress in, UserAddress out);
+long sys_kill(int pid, int number);
+long sys_tkill(int tid, int number);
+long sys_tgkill(int tgid, int tid, int number);
+long sys_rt_sigqueueinfo(int pid, int number, UserAddress info);
+// time.cpp
+long sys_clock_gettime(int clock, UserAddress out);
+long sys_clock_getres(int clock, UserAddress out);
+long sys_gettimeofday(UserAddress out, UserAddress zone);
+long sys_time(UserAddress out);
+long sys_nanosleep(UserAddress request, UserAddress remaining);
+long sys_clock_nanosleep(int clock, int flags, UserAddress request, UserAddress remaining);
+// system.cpp
+long sys_uname(UserAddress out);
+long sys_sysinfo(UserAddress out);
+long sys_getrandom(UserAddress buffer, uint64_t size, unsigned flags);
+
+}  // namespace mk
