@@ -3,6 +3,8 @@
 // The whole machine, with the small kernel of test_kernel.S inside.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <fstream>
 #include <iterator>
 #include <map>
