@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Sourced by the scripts of this folder: where things are, and how they speak.
+#   root   the source tree        build   the build folder (MMUSCOPE_BUILD, else ROOT/build)
+#   jobs   compilers at a time (MMUSCOPE_JOBS, else the number of processors)
+# shellcheck shell=bash
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${MMUSCOPE_BUILD:-$root/build}
+jobs=${MMUSCOPE_JOBS:-$(nproc)}
+
+say() { printf '%s: %s\n' "${0##*/}" "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+usage() { printf 'usage: %s\n' "$*" >&2; exit 2; }
+
+# Configures (only when asked for or never done) and builds BUILD [CMAKE-OPTION...]; prints warnings and errors, not progress.
+configure_and_build() {
+  local folder=$1
+  shift
+  cmake -S "$root" -B "$folder" -G Ninja --log-level=WARNING "$@" > /dev/null
+  cmake --build "$folder" -j "$jobs" -- --quiet
+}
