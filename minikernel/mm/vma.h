@@ -9,15 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
 #include "lib/ref.h"
 
 namespace mk {
-
-inline constexpr uint64_t kPageSize = 4096;
-inline constexpr uint64_t page_align_down(uint64_t x) { return x & ~(kPageSize - 1); }
-inline constexpr uint64_t page_align_up(uint64_t x) { return (x + kPageSize - 1) & ~(kPageSize - 1); }
-inline constexpr bool page_aligned(uint64_t x) { return (x & (kPageSize - 1)) == 0; }
 
 inline constexpr uint64_t kVmRead = 0x1;
 inline constexpr uint64_t kVmWrite = 0x2;

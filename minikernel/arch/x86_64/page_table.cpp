@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "arch/x86_64/page_table.h"
+
+#include "arch/x86_64/cpu.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+
+namespace mk {
+namespace {
+
+constexpr unsigned kEntries = 512;
+// Entries that point to another table leave every right to the last level (SDM Vol. 3, 4.6: rights are and-ed).
+constexpr uint64_t kTableBits = Pte::kPresent | Pte::kWrite | Pte::kUser;
+
+PageTable kernel_table_instance = PageTable::kernel_table(0);
+
+int top_level() { return five_level_paging ? 4 : 3; }
+
+unsigned index_at(uint64_t linear, int level) { return linear >> (12 + 9 * level) & (kEntries - 1); }
+
+// How much one entry of a level maps.
+uint64_t span(int level) { return 1ul << (12 + 9 * level); }
+
+Pte* table_of(Pfn pfn) { return static_cast<Pte*>(phys_to_virt(pfn * kPageSize)); }
+
+}  // namespace
+
+Pte set_pte(Pte* entry, Pte value) {
+  return Pte(__atomic_exchange_n(reinterpret_cast<uint64_t*>(entry), value.value(), __ATOMIC_SEQ_CST));
+}
+
+PageTable& kernel_page_table() { return kernel_table_instance; }
+
+PageTable PageTable::kernel_table(uint64_t root_physical) { return PageTable(root_physical / kPageSize); }
+
+PageTable PageTable::create() {
+  Pfn root = alloc_zeroed_frame();
+  if (root == 0) return PageTable(0);
+  const Pte* kernel = table_of(kernel_table_instance.root_);
+  Pte* own = table_of(root);
+  for (unsigned i = kEntries / 2; i < kEntries; ++i)
+    if (!kernel[i].none()) set_pte(&own[i], kernel[i]);
+  return PageTable(root);
+}
+
+void PageTable::free_tables(Pte* table, int level, unsigned entries) {
+  for (unsigned i = 0; i < entries; ++i) {
+    Pte entry = table[i];
+    if (entry.none()) continue;
+    KASSERT(level > 0);  // a page is still mapped
+    free_tables(table_of(entry.pfn()), level - 1, kEntries);
+    frame_put(entry.pfn());
+  }
+}
+
+void PageTable::destroy() {
+  KASSERT(valid() && root_ != kernel_table_instance.root_);
+  if (read_cr3() == root_physical()) kernel_table_instance.activate();
+  free_tables(table_of(root_), top_level(), kEntries / 2);
+  frame_put(root_);
+  root_ = 0;
+}
+
+Pte* PageTable::find_or_skip(uint64_t linear, uint64_t& next) const {
+  Pte* table = table_of(root_);
+  for (int level = top_level(); level > 0; --level) {
+    Pte entry = read_pte(&table[index_at(linear, level)]);
+    if (!entry.maps_page()) {
+      next = (linear & ~(span(level) - 1)) + span(level);
+      return nullptr;
+    }
+    table = table_of(entry.pfn());
+  }
+  next = (linear & ~(span(1) - 1)) + span(1);
+  return &table[index_at(linear, 0)];
+}
+
+Pte* PageTable::find(uint64_t linear) const {
+  uint64_t next;
+  return find_or_skip(linear, next);
+}
+
+Pte* PageTable::ensure(uint64_t linear) {
+  KASSERT(linear < kUserEnd);
+  Pte* table = table_of(root_);
+  for (int level = top_level(); level > 0; --level) {
+    Pte* entry = &table[index_at(linear, level)];
+    if (!entry->maps_page()) {
+      Pfn pfn = alloc_zeroed_frame();
+      if (pfn == 0) return nullptr;
+      set_pte(entry, Pte::for_frame(pfn, kTableBits));
+    }
+    table = table_of(entry->pfn());
+  }
+  return &table[index_at(linear, 0)];
+}
+
+void PageTable::activate() const { write_cr3(root_physical()); }
+
+void PageTable::map_kernel(uint64_t linear, uint64_t physical, uint64_t bits, uint64_t (*new_table)()) {
+  int leaf = bits & Pte::kPageSize ? 1 : 0;
+  Pte* table = table_of(root_);
+  for (int level = top_level(); level > leaf; --level) {
+    Pte* entry = &table[index_at(linear, level)];
+    if (entry->none()) set_pte(entry, Pte(new_table() | Pte::kPresent | Pte::kWrite));
+    table = table_of(entry->pfn());
+  }
+  Pte* entry = &table[index_at(linear, leaf)];
+  KASSERT(entry->none());
+  set_pte(entry, Pte(physical | bits | Pte::kPresent | Pte::kGlobal));
+}
+
+}  // namespace mk

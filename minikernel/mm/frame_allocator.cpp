@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "mm/frame_allocator.h"
+
+#include "arch/x86_64/memory_layout.h"
+#include "arch/x86_64/percpu.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+
+namespace mk {
+namespace {
+
+Spinlock pool_lock;
+uint16_t* counts;
+uint32_t* pool;  // a stack: the frame freed last is handed out first
+size_t pool_size;
+size_t frames_given;
+Pfn frames_end;
+
+void refill(FrameCache& cache) {
+  SpinlockGuard guard(pool_lock);
+  while (cache.count < FrameCache::kBatch && pool_size > 0) cache.frames[cache.count++] = pool[--pool_size];
+}
+
+void spill(FrameCache& cache) {
+  SpinlockGuard guard(pool_lock);
+  for (size_t i = 0; i < FrameCache::kBatch; ++i) pool[pool_size++] = cache.frames[--cache.count];
+}
+
+}  // namespace
+
+Pfn alloc_frame() {
+  FrameCache& cache = this_cpu().frames;
+  if (cache.count == 0) refill(cache);
+  if (cache.count == 0) return 0;
+  Pfn pfn = cache.frames[--cache.count];
+  KASSERT(counts[pfn] == 0);
+  counts[pfn] = 1;
+  return pfn;
+}
+
+Pfn alloc_zeroed_frame() {
+  Pfn pfn = alloc_frame();
+  if (pfn != 0) memset(phys_to_virt(pfn * kPageSize), 0, kPageSize);
+  return pfn;
+}
+
+void frame_get(Pfn pfn) {
+  KASSERT(pfn < frames_end);
+  uint16_t before = __atomic_fetch_add(&counts[pfn], 1, __ATOMIC_RELAXED);
+  KASSERT(before != 0 && before != UINT16_MAX);
+}
+
+void frame_put(Pfn pfn) {
+  KASSERT(pfn < frames_end);
+  uint16_t before = __atomic_fetch_sub(&counts[pfn], 1, __ATOMIC_ACQ_REL);
+  KASSERT(before != 0);
+  if (before != 1) return;
+  FrameCache& cache = this_cpu().frames;
+  if (cache.count == FrameCache::kCapacity) spill(cache);
+  cache.frames[cache.count++] = static_cast<uint32_t>(pfn);
+}
+
+unsigned frame_count(Pfn pfn) { return __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED); }
+
+size_t total_frame_count() { return frames_given; }
+
+size_t free_frame_count() {
+  SpinlockGuard guard(pool_lock);
+  size_t count = pool_size;
+  for (unsigned i = 0; i < cpu_count(); ++i) count += __atomic_load_n(&cpu(i).frames.count, __ATOMIC_RELAXED);
+  return count;
+}
+
+void init_frame_allocator(uint16_t* frame_counts, uint32_t* frame_pool, Pfn end) {
+  counts = frame_counts;
+  pool = frame_pool;
+  frames_end = end;
+}
+
+void give_frames(Pfn start, Pfn end) {
+  KASSERT(start != 0 && end <= frames_end);
+  // Highest first, so that the lowest is handed out first.
+  for (Pfn pfn = end; pfn > start; --pfn) pool[pool_size++] = static_cast<uint32_t>(pfn - 1);
+  frames_given += end - start;
+}
+
+}  // namespace mk
