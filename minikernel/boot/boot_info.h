@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the boot loader told, by the PVH protocol, copied out of its memory before that is used for anything else.
+// What the boot loader told, by the PVH protocol, copied out of its memory before that is used for anything
+// else.
 #pragma once
 
 #include <stddef.h>
@@ -29,7 +30,8 @@ struct BootInfo {
 };
 
 const BootInfo& boot_info();
-// The value of the last `name=value` word of the command line, copied to `buffer` and cut there; false: no such word.
+// The value of the last `name=value` word of the command line, copied to `buffer` and cut there; false: no
+// such word.
 bool boot_option(const char* name, char* buffer, size_t size);
 
 // For boot: reads hvm_start_info; its memory must be mapped by the direct map.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Broken invariants end the machine, in every build: KASSERT(condition) and panic(). A panic says what happened, where
-// from, and shows the registers when an exception is being handled; on the serial console and in the log.
+// Broken invariants end the machine, in every build: KASSERT(condition) and panic(). A panic says what
+// happened, where from, and shows the registers when an exception is being handled; on the serial console and
+// in the log.
 #pragma once
 
 namespace mk {
@@ -14,7 +15,7 @@ struct TrapFrame;
 
 }  // namespace mk
 
-#define KASSERT(condition)                                                            \
-  do {                                                                                \
+#define KASSERT(condition)                                                              \
+  do {                                                                                  \
     if (!(condition)) ::mk::panic("%s:%d: broken: %s", __FILE__, __LINE__, #condition); \
   } while (false)

@@ -97,15 +97,21 @@ size_t vformat_text(char* buffer, size_t size, const char* format, va_list argum
         put_number(out, spec, value, false, *at == 'x' ? 16 : 10);
         break;
       }
-      case 'p': put_number(out, spec, va_arg(arguments, uint64_t), false, 16); break;
-      case 'c': out.put(static_cast<char>(va_arg(arguments, int))); break;
+      case 'p':
+        put_number(out, spec, va_arg(arguments, uint64_t), false, 16);
+        break;
+      case 'c':
+        out.put(static_cast<char>(va_arg(arguments, int)));
+        break;
       case 's': {
         const char* text = va_arg(arguments, const char*);
         put_field(out, spec, text, strnlen(text, spec.precision), ' ');
         break;
       }
-      case 0: return out.finish();
-      default: out.put(*at);
+      case 0:
+        return out.finish();
+      default:
+        out.put(*at);
     }
   }
   return out.finish();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Kernel objects. Sizes are rounded up to a power of two from 32 bytes; an object is aligned to its rounded size, up to
-// a page. Objects up to 2048 bytes come from slabs of one frame, larger ones (up to kMaxKmalloc) are a frame each.
-// A slab with no object left gives its frame back at once: the number of free frames tells whether anything leaked.
+// Kernel objects. Sizes are rounded up to a power of two from 32 bytes; an object is aligned to its rounded
+// size, up to a page. Objects up to 2048 bytes come from slabs of one frame, larger ones (up to kMaxKmalloc)
+// are a frame each. A slab with no object left gives its frame back at once: the number of free frames tells
+// whether anything leaked.
 #pragma once
 
 #include <stddef.h>

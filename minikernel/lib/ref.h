@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Objects with a reference count, and the pointer that counts. RefCounted is the base class; a new object has one
-// reference, which Ref<T>::adopt takes over. When the last Ref goes, the object is destroyed and its memory given
-// back by kfree. make<T>() builds one and gives an empty Ref when memory is out. The count is atomic: objects are
-// shared between CPUs.
+// Objects with a reference count, and the pointer that counts. RefCounted is the base class; a new object has
+// one reference, which Ref<T>::adopt takes over. When the last Ref goes, the object is destroyed and its
+// memory given back by kfree. make<T>() builds one and gives an empty Ref when memory is out. The count is
+// atomic: objects are shared between CPUs.
 #pragma once
 
 #include <stddef.h>

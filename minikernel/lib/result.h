@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What a kernel function returns that gives a value or fails as Linux would: a T, or an errno. Functions with nothing
-// to give return `long` as Linux does: 0 or more, or -errno.
+// What a kernel function returns that gives a value or fails as Linux would: a T, or an errno. Functions with
+// nothing to give return `long` as Linux does: 0 or more, or -errno.
 #pragma once
 
 #include <asm/errno.h>

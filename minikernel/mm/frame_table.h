@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// One 64-byte descriptor for every frame, as Linux has its struct page: the memory whose cache misses the design under
-// test avoids. The table fills a physical range of its own, announced to the machine, which counts every access to it.
-// What needs a descriptor and when is a matter of each policy; minikernel's own memory management needs none.
+// One 64-byte descriptor for every frame, as Linux has its struct page: the memory whose cache misses the
+// design under test avoids. The table fills a physical range of its own, announced to the machine, which
+// counts every access to it. What needs a descriptor and when is a matter of each policy; minikernel's own
+// memory management needs none.
 #pragma once
 
 #include <stdint.h>
@@ -12,7 +13,8 @@
 namespace mk {
 
 struct alignas(64) FrameDescriptor {
-  static constexpr uint32_t kReserved = 1;  // not the allocator's: firmware, kernel image, initramfs, these tables
+  static constexpr uint32_t kReserved =
+      1;  // not the allocator's: firmware, kernel image, initramfs, these tables
 
   uint32_t flags;
   uint32_t unused[15];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Time by the time-stamp counter. Its frequency is CPUID's (leaf 15H) where given, else measured against the PIT.
-// The wall clock starts at a fixed date, so that runs repeat: the machine has no clock that says better.
+// Time by the time-stamp counter. Its frequency is CPUID's (leaf 15H) where given, else measured against the
+// PIT. The wall clock starts at a fixed date, so that runs repeat: the machine has no clock that says better.
 #pragma once
 
 #include <stdint.h>

@@ -23,7 +23,9 @@ inline uint64_t read_msr(uint32_t msr) {
   return static_cast<uint64_t>(high) << 32 | low;
 }
 inline void write_msr(uint32_t msr, uint64_t value) {
-  asm volatile("wrmsr" : : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+  asm volatile("wrmsr"
+               :
+               : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
                : "memory");
 }
 inline constexpr uint32_t kMsrApicBase = 0x1b;

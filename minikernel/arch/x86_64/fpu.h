@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// x87 and SSE state. The kernel is built for general registers only, so a program's state stays in the CPU while the
-// kernel runs for it, and is saved only for a switch or a signal frame.
+// x87 and SSE state. The kernel is built for general registers only, so a program's state stays in the CPU
+// while the kernel runs for it, and is saved only for a switch or a signal frame.
 #pragma once
 
 #include <stdint.h>

@@ -5,7 +5,7 @@
 
 namespace mk {
 
-void init_descriptor_tables(DescriptorTables& tables, uint64_t kernel_stack, uint64_t double_fault_stack,
+void fill_descriptor_tables(DescriptorTables& tables, uint64_t kernel_stack, uint64_t double_fault_stack,
                             uint64_t nmi_stack) {
   memset(&tables, 0, sizeof(tables));
   TaskStateSegment& tss = tables.tss;
@@ -19,9 +19,12 @@ void init_descriptor_tables(DescriptorTables& tables, uint64_t kernel_stack, uin
   tables.gdt[kUserDataSelector / 8] = 0x00cff3000000ffff;
   tables.gdt[kUserCodeSelector / 8] = 0x00affb000000ffff;
   auto base = reinterpret_cast<uint64_t>(&tss);
-  tables.gdt[kTssSelector / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
+  tables.gdt[kTssSelector / 8] =
+      (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
   tables.gdt[kTssSelector / 8 + 1] = base >> 32;
+}
 
+void load_descriptor_tables(DescriptorTables& tables) {
   struct [[gnu::packed]] {
     uint16_t limit;
     const void* base;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Selectors, with Linux's values (arch/x86/include/asm/segment.h), because programs see theirs in signal frames. The
-// order is what SYSCALL and SYSRET ask for (SDM Vol. 3, 5.8.8).
+// Selectors, with Linux's values (arch/x86/include/asm/segment.h), because programs see theirs in signal
+// frames. The order is what SYSCALL and SYSRET ask for (SDM Vol. 3, 5.8.8).
 #pragma once
 
 #include <stdint.h>
@@ -35,8 +35,10 @@ struct DescriptorTables {
   TaskStateSegment tss;
 };
 
-// Loads this CPU's GDT and TSS; `kernel_stack` is where exceptions of user code start, the others are for the IST.
-void init_descriptor_tables(DescriptorTables& tables, uint64_t kernel_stack, uint64_t double_fault_stack,
+// `kernel_stack` is where exceptions of user code start, the others are for the IST.
+void fill_descriptor_tables(DescriptorTables& tables, uint64_t kernel_stack, uint64_t double_fault_stack,
                             uint64_t nmi_stack);
+// Makes this CPU use them. Leaves the GS base at 0.
+void load_descriptor_tables(DescriptorTables& tables);
 
 }  // namespace mk

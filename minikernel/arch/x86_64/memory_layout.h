@@ -21,8 +21,8 @@ inline constexpr uint64_t page_align_down(uint64_t x) { return x & ~(kPageSize -
 inline constexpr uint64_t page_align_up(uint64_t x) { return (x + kPageSize - 1) & ~(kPageSize - 1); }
 inline constexpr bool page_aligned(uint64_t x) { return (x & (kPageSize - 1)) == 0; }
 
-// Linux's TASK_SIZE_MAX: the last page of the lower half stays unused, because SYSCALL in its last bytes would leave a
-// non-canonical return address.
+// Linux's TASK_SIZE_MAX: the last page of the lower half stays unused, because SYSCALL in its last bytes
+// would leave a non-canonical return address.
 inline constexpr uint64_t kUserEnd = 0x00007ffffffff000;
 
 inline constexpr uint64_t kKernelImageBase = 0xffffffff80000000;

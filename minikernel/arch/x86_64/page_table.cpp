@@ -9,7 +9,8 @@ namespace mk {
 namespace {
 
 constexpr unsigned kEntries = 512;
-// Entries that point to another table leave every right to the last level (SDM Vol. 3, 4.6: rights are and-ed).
+// Entries that point to another table leave every right to the last level (SDM Vol. 3, 4.6: rights are
+// and-ed).
 constexpr uint64_t kTableBits = Pte::kPresent | Pte::kWrite | Pte::kUser;
 
 PageTable kernel_table_instance = PageTable::kernel_table(0);

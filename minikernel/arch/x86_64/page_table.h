@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A page table of 4 or 5 levels (decided at boot): the lower half is the address space's own, the upper half the
-// kernel's and the same in all. User memory is mapped with 4 KiB entries. Tables are frames with count 1.
-// The owner's page-table lock serialises everything here; nothing here flushes a TLB - who takes rights away calls tlb.h.
+// A page table of 4 or 5 levels (decided at boot): the lower half is the address space's own, the upper half
+// the kernel's and the same in all. User memory is mapped with 4 KiB entries. Tables are frames with count 1.
+// The owner's page-table lock serialises everything here; nothing here flushes a TLB - who takes rights away
+// calls tlb.h.
 #pragma once
 
 #include <stdint.h>
@@ -12,8 +13,8 @@
 
 namespace mk {
 
-// The one function that stores into a page table, of any level, the kernel's own included. Atomic; returns what stood
-// there, with the A and D bits the processor had set by then.
+// The one function that stores into a page table, of any level, the kernel's own included. Atomic; returns
+// what stood there, with the A and D bits the processor had set by then.
 Pte set_pte(Pte* entry, Pte value);
 // An entry as it is now: the processor may be setting A and D in it.
 inline Pte read_pte(const Pte* entry) {
@@ -28,12 +29,13 @@ class PageTable {
   void destroy();
   bool valid() const { return root_ != 0; }
 
-  // The last-level entry for a user address: null when there is no table for it; ensure() makes the tables, and gives
-  // null when memory is out.
+  // The last-level entry for a user address: null when there is no table for it; ensure() makes the tables,
+  // and gives null when memory is out.
   Pte* find(uint64_t linear) const;
   Pte* ensure(uint64_t linear);
 
-  // Calls visit(linear, Pte*) for every last-level entry of [start, end) that has a table, in order of addresses.
+  // Calls visit(linear, Pte*) for every last-level entry of [start, end) that has a table, in order of
+  // addresses.
   template <typename Visit>
   void for_each(uint64_t start, uint64_t end, Visit visit) const {
     while (start < end) {
@@ -43,7 +45,8 @@ class PageTable {
         start = next;
         continue;
       }
-      for (uint64_t table_end = next < end ? next : end; start < table_end; start += kPageSize) visit(start, entry++);
+      for (uint64_t table_end = next < end ? next : end; start < table_end; start += kPageSize)
+        visit(start, entry++);
     }
   }
 
@@ -51,14 +54,16 @@ class PageTable {
   void activate() const;
 
   // For boot: the kernel's own table. map_kernel() makes an entry of the upper half in it, for 4 KiB or (with
-  // Pte::kPageSize in `bits`) 2 MiB; tables come from `new_table`, which returns the address of zeroed physical pages.
+  // Pte::kPageSize in `bits`) 2 MiB; tables come from `new_table`, which returns the address of zeroed
+  // physical pages.
   static PageTable kernel_table(uint64_t root_physical);
   void map_kernel(uint64_t linear, uint64_t physical, uint64_t bits, uint64_t (*new_table)());
   uint64_t root_physical() const { return root_ * kPageSize; }
 
  private:
   explicit PageTable(Pfn root) : root_(root) {}
-  // As find(); when there is no table, `next` is the first address that may have one. Else the end of this table.
+  // As find(); when there is no table, `next` is the first address that may have one. Else the end of this
+  // table.
   Pte* find_or_skip(uint64_t linear, uint64_t& next) const;
   static void free_tables(Pte* table, int level, unsigned entries);
 

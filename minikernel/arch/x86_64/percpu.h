@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What a CPU has for itself. While the kernel runs, its GS base points here; entry.S knows the first three offsets.
+// What a CPU has for itself. While the kernel runs, its GS base points here; entry.S knows the first three
+// offsets.
 #pragma once
 
 #include <stdint.h>
@@ -17,12 +18,12 @@ inline constexpr unsigned kMaxCpus = 64;
 
 struct PerCpu {
   PerCpu* self;
-  uint64_t kernel_stack;       // where SYSCALL and exceptions of user code start
+  uint64_t kernel_stack;        // where SYSCALL and exceptions of user code start
   uint64_t user_stack_scratch;  // RSP of the program between SYSCALL and its saving
   Task* current;
   unsigned index;
   uint32_t apic_id;
-  bool online;     // set by the CPU itself once it can take interrupts
+  bool online;      // set by the CPU itself once it can take interrupts
   uint32_t hellos;  // kHelloVector interrupts it took
   FrameCache frames;
   DescriptorTables tables;

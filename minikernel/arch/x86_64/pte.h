@@ -8,8 +8,8 @@
 //   53   PIN              maybe pinned
 //   52   EXCL             this entry owns the frame outright
 //   51-12 frame
-//   11   SOFT_DIRTY       10 UFFD_WP       9 SPECIAL (no reference to the frame is held: zero page, PFN mappings)
-//   8 G  7 PS/PAT  6 D  5 A  4 PCD  3 PWT  2 U  1 W  0 P
+//   11   SOFT_DIRTY       10 UFFD_WP       9 SPECIAL (no reference to the frame is held: zero page, PFN
+//   mappings) 8 G  7 PS/PAT  6 D  5 A  4 PCD  3 PWT  2 U  1 W  0 P
 //
 // Pte is a value; entries in tables are stored by set_pte (page_table.h) and by the processor only.
 #pragma once

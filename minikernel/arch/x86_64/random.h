@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Random bytes that repeat: a generator (xoshiro256**, Blackman and Vigna, 2018) seeded by the command line's seed=N.
-// Nothing here is secret, and nothing should be.
+// Random bytes that repeat: a generator (xoshiro256**, Blackman and Vigna, 2018) seeded by the command line's
+// seed=N. Nothing here is secret, and nothing should be.
 #pragma once
 
 #include <stddef.h>

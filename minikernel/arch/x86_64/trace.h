@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Tracepoints: what the kernel tells the machine it runs on (abi/trace_port.h). The same instructions run whether or not
-// anybody listens.
+// Tracepoints: what the kernel tells the machine it runs on (abi/trace_port.h). The same instructions run
+// whether or not anybody listens.
 #pragma once
 
 #include "abi/trace_port.h"

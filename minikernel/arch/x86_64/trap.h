@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The way into the kernel and out of it. trap.cpp sorts what comes in; the four functions in the middle are what the
-// rest of the kernel does about it (proc/exceptions.cpp, sys/). Interrupts are off in all of them.
+// The way into the kernel and out of it. trap.cpp sorts what comes in; the four functions in the middle are
+// what the rest of the kernel does about it (proc/exceptions.cpp, sys/). Interrupts are off in all of them.
 #pragma once
 
 #include <stdint.h>
@@ -12,7 +12,8 @@ namespace mk {
 
 // Any exception of user code but #PF.
 void handle_user_exception(TrapFrame& frame);
-// A page fault of user code, or of a user-copy routine at a user address. False when a user-copy routine has to fail.
+// A page fault of user code, or of a user-copy routine at a user address. False when a user-copy routine has
+// to fail.
 bool handle_page_fault(TrapFrame& frame, uint64_t address);
 void handle_syscall(TrapFrame& frame);
 // Before every return to user code: signals and the like.
@@ -25,7 +26,8 @@ void return_to_user_work(TrapFrame& frame);
 inline constexpr uint8_t kHelloVector = 0xf0;
 inline constexpr uint8_t kSpuriousVector = 0xff;
 
-// For boot: this CPU's IDT register and SYSCALL MSRs. The table itself is shared; the boot CPU makes it.
-void init_traps(bool boot_cpu);
+// For boot: the interrupt table, shared by all CPUs; and what makes a CPU use it, and SYSCALL.
+void make_traps();
+void load_traps();
 
 }  // namespace mk

@@ -9,9 +9,9 @@ namespace mk {
 
 void init_uart();
 void uart_put(uint8_t byte);
-// The next byte that came in; -1: none yet. Between uart_start_reading() and uart_stop_reading() only: the receive
-// interrupt is enabled there (and never taken), which tells a machine that reads its host's input on demand that
-// somebody waits for it.
+// The next byte that came in; -1: none yet. Between uart_start_reading() and uart_stop_reading() only: the
+// receive interrupt is enabled there (and never taken), which tells a machine that reads its host's input on
+// demand that somebody waits for it.
 int uart_try_get();
 void uart_start_reading();
 void uart_stop_reading();

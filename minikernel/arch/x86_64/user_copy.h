@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The only way from the kernel to user memory: checks that the range lies in user space, allows the access (SMAP), and
-// takes page faults as the program would. False: a part could not be touched; bytes before it may have been copied.
+// The only way from the kernel to user memory: checks that the range lies in user space, allows the access
+// (SMAP), and takes page faults as the program would. False: a part could not be touched; bytes before it may
+// have been copied.
 #pragma once
 
 #include <stddef.h>
@@ -12,10 +13,14 @@ namespace mk {
 bool copy_from_user(void* destination, uint64_t user, size_t bytes);
 bool copy_to_user(uint64_t user, const void* source, size_t bytes);
 bool clear_user(uint64_t user, size_t bytes);
-// Copies a terminated string of up to `size` bytes with its end. Its length; `size` when no end was found; -EFAULT.
+// Copies a terminated string of up to `size` bytes with its end. Its length; `size` when no end was found;
+// -EFAULT.
 long strncpy_from_user(char* destination, uint64_t user, size_t size);
 
 // Where a user-copy instruction at `rip` goes on when its fault cannot be repaired; 0: it is none.
 uint64_t user_copy_fixup(uint64_t rip);
+
+// For boot: the processor has SMAP, accesses must be allowed with STAC.
+void use_smap();
 
 }  // namespace mk

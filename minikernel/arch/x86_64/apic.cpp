@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "arch/x86_64/apic.h"
+
+#include "arch/x86_64/cpu.h"
+#include "boot/memory.h"
+
+namespace mk {
+namespace {
+
+// Register offsets.
+constexpr uint32_t kId = 0x20;
+constexpr uint32_t kEndOfInterrupt = 0xb0;
+constexpr uint32_t kSpurious = 0xf0;
+constexpr uint32_t kCommandLow = 0x300;
+constexpr uint32_t kCommandHigh = 0x310;
+
+constexpr uint32_t kSoftwareEnable = 1 << 8;  // in kSpurious
+// In kCommandLow.
+constexpr uint32_t kFixed = 0 << 8;
+constexpr uint32_t kInit = 5 << 8;
+constexpr uint32_t kStartup = 6 << 8;
+constexpr uint32_t kPending = 1 << 12;
+constexpr uint32_t kAssert = 1 << 14;
+
+volatile uint32_t& reg(uint32_t offset) { return local_apic_registers[offset / 4]; }
+
+void send(uint32_t target, uint32_t command) {
+  reg(kCommandHigh) = target << 24;
+  reg(kCommandLow) = command;
+  while (reg(kCommandLow) & kPending) cpu_pause();
+}
+
+}  // namespace
+
+void init_apic() { reg(kSpurious) = kSoftwareEnable | kSpuriousVector; }
+uint32_t apic_id() { return reg(kId) >> 24; }
+void apic_end_of_interrupt() { reg(kEndOfInterrupt) = 0; }
+void apic_send_init(uint32_t target) { send(target, kInit | kAssert); }
+void apic_send_startup(uint32_t target, uint8_t page) { send(target, kStartup | kAssert | page); }
+void apic_send_interrupt(uint32_t target, uint8_t vector) { send(target, kFixed | kAssert | vector); }
+
+}  // namespace mk

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The local APIC, by its memory-mapped registers (SDM Vol. 3, chapter 11).
+#pragma once
+
+#include <stdint.h>
+
+#include "arch/x86_64/trap.h"
+
+namespace mk {
+
+void init_apic();  // accepts interrupts from now on
+uint32_t apic_id();
+void apic_end_of_interrupt();
+void apic_send_init(uint32_t target);
+void apic_send_startup(uint32_t target, uint8_t page);
+void apic_send_interrupt(uint32_t target, uint8_t vector);
+
+}  // namespace mk
