@@ -64,6 +64,14 @@ uint64_t BootInfo::ram_end() const {
   return end;
 }
 
+bool BootInfo::in_direct_map(uint64_t physical) const {
+  constexpr uint64_t kFirmwareTables = 16ul << 20;
+  if (physical >= ram_end() + kFirmwareTables) return false;
+  for (size_t i = 0; i < range_count; ++i)
+    if (physical >= ranges[i].start && physical < ranges[i].end) return true;
+  return false;
+}
+
 void read_boot_info(uint64_t start_info_physical) {
   const auto* start = physical<StartInfo>(start_info_physical);
   if (start->magic != kStartInfoMagic || start->version < 1 || start->memory_map_entries == 0)

@@ -55,7 +55,7 @@ struct [[gnu::packed]] MadtLocalApic {
 };
 
 const TableHeader* table_at(uint64_t physical) {
-  if (physical == 0 || physical >= boot_info().ram_end()) return nullptr;
+  if (!boot_info().in_direct_map(physical) || physical == 0) return nullptr;
   return static_cast<const TableHeader*>(phys_to_virt(physical));
 }
 

@@ -62,19 +62,19 @@ void map_image(const char* start, const char* end, uint64_t bits) {
   map_range(reinterpret_cast<uint64_t>(start), virt_to_phys(start), static_cast<uint64_t>(end - start), bits);
 }
 
-// All that the memory map names up to the end of RAM, firmware's tables included, in large pages.
+// What the memory map names, in large pages; each page once, whichever range brings it.
 void map_direct() {
-  uint64_t ram_end = boot_info().ram_end();
   uint64_t mapped = 0;
-  for (uint64_t page = 0; page < ram_end; page += kLargePage) {
-    for (size_t i = 0; i < boot_info().range_count; ++i) {
-      const MemoryRange& range = boot_info().ranges[i];
-      if (page >= range.end || page + kLargePage <= range.start) continue;
-      map_range(direct_map_base + page, page, kLargePage,
-                Pte::kWrite | Pte::kExecuteDisable | Pte::kPageSize);
-      mapped += kLargePage;
-      break;
-    }
+  uint64_t next = 0;  // ranges come in order of addresses
+  for (size_t i = 0; i < boot_info().range_count; ++i) {
+    const MemoryRange& range = boot_info().ranges[i];
+    if (!boot_info().in_direct_map(range.start)) continue;
+    uint64_t start = range.start & ~(kLargePage - 1);
+    if (start < next) start = next;
+    next = (range.end + kLargePage - 1) & ~(kLargePage - 1);
+    if (next <= start) continue;
+    map_range(direct_map_base + start, start, next - start, Pte::kWrite | Pte::kExecuteDisable | Pte::kPageSize);
+    mapped += next - start;
   }
   log("memory: %lu MiB mapped", mapped >> 20);
 }
