@@ -173,7 +173,9 @@ TEST(Machine, GoesOnFromASavedState) {
     StateWriter end_of_first, end_of_second;
     first.machine->save(end_of_first);
     second.machine->save(end_of_second);
-    EXPECT_TRUE(std::ranges::equal(end_of_first.bytes(), end_of_second.bytes())) << choice;
+    const auto [here, there] = std::ranges::mismatch(end_of_first.bytes(), end_of_second.bytes());
+    EXPECT_TRUE(std::ranges::equal(end_of_first.bytes(), end_of_second.bytes()))
+        << choice << ": differs at byte " << here - end_of_first.bytes().begin() << " of " << end_of_first.bytes().size();
   }
 }
 

@@ -47,7 +47,6 @@ Fill Vcpu::fill(const Access& asked) {
     x86::TlbEntry* entry = tlb_.lookup(access.linear, pcid());
     if (entry == nullptr || !may_use(*entry, access)) return {};
     page = entry->page.physical(access.linear) & x86::kPageMask;
-    if (access.type == AccessType::kFetch) entry->fetched = true;
     Access store = access;
     store.type = AccessType::kWrite;
     writable = access.type == AccessType::kWrite || (access.type == AccessType::kRead && may_use(*entry, store));

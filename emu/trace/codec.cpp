@@ -182,15 +182,14 @@ void page_number(Io& io, uint64_t& address, uint64_t base) {
   address = page << 12;
 }
 
-// Size in bits 0-1, W 2, U 3, X 4, G 5, D 6, fetched 7.
+// Size in bits 0-1, W 2, U 3, X 4, G 5, D 6.
 template <typename Io>
 void tlb_entry(Io& io, uint64_t linear, uint64_t physical, uint64_t serial, x86::TlbEntry& e) {
   x86::Translation& p = e.page;
   word(
       io,
       [&] {
-        return static_cast<uint64_t>(p.size) | p.writable << 2 | p.user << 3 | p.executable << 4 | p.global << 5 | p.dirty << 6 |
-               e.fetched << 7;
+        return static_cast<uint64_t>(p.size) | p.writable << 2 | p.user << 3 | p.executable << 4 | p.global << 5 | p.dirty << 6;
       },
       [&](uint64_t w) {
         p.size = static_cast<x86::PageSize>(w & 3);
@@ -199,8 +198,7 @@ void tlb_entry(Io& io, uint64_t linear, uint64_t physical, uint64_t serial, x86:
         p.executable = w >> 4 & 1;
         p.global = w >> 5 & 1;
         p.dirty = w >> 6 & 1;
-        e.fetched = w >> 7 & 1;
-        if (w >> 8 != 0) io.fail();
+        if (w >> 7 != 0) io.fail();
       });
   checked_enum(io, p.size, x86::PageSize::k4K, x86::PageSize::k1G);
   word(

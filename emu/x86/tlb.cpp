@@ -254,7 +254,6 @@ void Tlb::save(StateWriter& writer) const {
     writer.put(page.dirty);
     writer.put(page.key);
     writer.put(entry.pcid);
-    writer.put(entry.fetched);
     writer.put(entry.serial);
   });
 }
@@ -278,7 +277,6 @@ TlbEntry get_entry(StateReader& reader) {
   page.dirty = get_flag(reader);
   reader.get(page.key);
   reader.get(entry.pcid);
-  entry.fetched = get_flag(reader);
   reader.get(entry.serial);
   return entry;
 }

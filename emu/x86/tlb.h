@@ -26,8 +26,7 @@ namespace mmuscope::x86 {
 struct TlbEntry {
   Translation page;
   uint16_t pcid = 0;
-  bool fetched = false;  // used for an instruction fetch since it was inserted
-  uint64_t serial = 0;   // counts inserts of this TLB from 1
+  uint64_t serial = 0;  // counts inserts of this TLB from 1
   bool operator==(const TlbEntry&) const = default;
 };
 
