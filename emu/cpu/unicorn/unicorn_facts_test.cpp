@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the engine takes for granted about Unicorn, one fact a test, measured on a bare engine: no code of ours but
-// the context layout is between the test and Unicorn. When a new Unicorn changes one of these, this fails before a trace
-// is wrong.
+// What the engine takes for granted about Unicorn, one fact a test, measured on a bare engine: no code of
+// ours but the context layout is between the test and Unicorn. When a new Unicorn changes one of these, this
+// fails before a trace is wrong.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -47,7 +47,9 @@ class Bare {
     uc_hook hook = 0;
     EXPECT_EQ(uc_hook_add(uc_, &hook, type, reinterpret_cast<void*>(function), this, 1, 0), UC_ERR_OK);
   }
-  void code(uint64_t at, std::initializer_list<uint8_t> bytes) { uc_mem_write(uc_, at, bytes.begin(), bytes.size()); }
+  void code(uint64_t at, std::initializer_list<uint8_t> bytes) {
+    uc_mem_write(uc_, at, bytes.begin(), bytes.size());
+  }
   void set(int reg, uint64_t value) { uc_reg_write(uc_, reg, &value); }
   uint64_t get(int reg) {
     uint64_t value = 0;
@@ -67,7 +69,7 @@ class Bare {
 
   uc_engine* uc() { return uc_; }
   ContextLayout layout;
-  std::vector<uint64_t> denied;   // pages that the fill hook refuses
+  std::vector<uint64_t> denied;    // pages that the fill hook refuses
   std::vector<uint64_t> readonly;  // pages it gives for reading only
   struct Asked {
     uint64_t linear;
@@ -182,7 +184,8 @@ TEST(UnicornFacts, ReadRightsForAStoreAreADenial) {
   EXPECT_EQ(bare.get(UC_X86_REG_RIP), kCode);
 }
 
-// A fetch that straddles into a denied page: reported at the start of the block, whose first instructions did not run.
+// A fetch that straddles into a denied page: reported at the start of the block, whose first instructions did
+// not run.
 TEST(UnicornFacts, AStraddlingFetchIsReportedAtTheStartOfItsBlock) {
   Bare bare;
   bare.denied = {kCode + kPage};
@@ -238,7 +241,8 @@ TEST(UnicornFacts, TheInterruptShadowMakesABlockOfOneInstruction) {
   bare.add(UC_HOOK_BLOCK, Bare::on_block);
   bare.code(kCode, {0xff, 0xc1, 0xff, 0xc1, 0xff, 0xc1, 0xf4});
   bare.patch([&](ContextBytes& bytes) {
-    bytes.put<uint32_t>(bare.layout.hflags(), bytes.get<uint32_t>(bare.layout.hflags()) | hflags::kInhibitIrq);
+    bytes.put<uint32_t>(bare.layout.hflags(),
+                        bytes.get<uint32_t>(bare.layout.hflags()) | hflags::kInhibitIrq);
   });
   bare.run(kCode);
   EXPECT_EQ(bare.blocks, (std::vector<uint64_t>{kCode, kCode + 2}));
