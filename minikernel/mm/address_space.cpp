@@ -27,7 +27,8 @@ AddressSpace::~AddressSpace() {
   page_table_.destroy();
 }
 
-Vma* AddressSpace::new_vma(uint64_t start, uint64_t end, uint64_t flags, const Ref<File>& file, uint64_t offset) {
+Vma* AddressSpace::new_vma(uint64_t start, uint64_t end, uint64_t flags, const Ref<File>& file,
+                           uint64_t offset) {
   Vma* vma = mk::create<Vma>();
   if (vma == nullptr) return nullptr;
   vma->start = start;
@@ -136,7 +137,8 @@ Result<uint64_t> AddressSpace::unmapped_area(uint64_t hint, uint64_t length) con
       return address;
   }
   uint64_t address = search_top_down(length, kMmapBase);
-  // As a last resort the space above the base, which the stack would have had (Linux searches bottom-up here).
+  // As a last resort the space above the base, which the stack would have had (Linux searches bottom-up
+  // here).
   if (address == 0) address = search_top_down(length, kUserEnd);
   if (address == 0) return Errno{ENOMEM};
   return address;

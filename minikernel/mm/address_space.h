@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// An address space: its areas, its page table, the memory system calls and the page-fault handler. Linux's mm_struct.
-// Functions named after a system call take its arguments unchecked and return what it returns: a value or -errno.
-// Shared by the threads of a process (RefCounted).
+// An address space: its areas, its page table, the memory system calls and the page-fault handler. Linux's
+// mm_struct. Functions named after a system call take its arguments unchecked and return what it returns: a
+// value or -errno. Shared by the threads of a process (RefCounted).
 //
 //   0x0000555555554000  static-PIE images; others where they are linked. brk follows the image.
 //   0x00007ffff7fff000  mmap_base: mappings grow down from here (128 MiB kept free for the stack)
 //   0x00007ffffffff000  kUserEnd: top of the stack. The same under LA57: user space has 47 bits.
 // Nothing is randomised; this is Linux's layout with ADDR_NO_RANDOMIZE.
 //
-// Locks: mmap_lock is held for writing by whatever changes the set of areas, for reading by faults; page_table_lock
-// around a change of entries. Nothing that holds either touches user memory. Memory is never refused up front
-// (Linux's overcommit_memory=1): running out shows when a page is touched.
+// Locks: mmap_lock is held for writing by whatever changes the set of areas, for reading by faults;
+// page_table_lock around a change of entries. Nothing that holds either touches user memory. Memory is never
+// refused up front (Linux's overcommit_memory=1): running out shows when a page is touched.
 #pragma once
 
 #include <stdint.h>
@@ -51,11 +51,13 @@ class AddressSpace : public RefCounted {
   void activate() { page_table_.activate(); }
 
   // System calls (mm/mmap.cpp, mm/mprotect.cpp, mm/mremap.cpp, mm/madvise.cpp).
-  long mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, Ref<File> file, uint64_t offset);
+  long mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, Ref<File> file,
+            uint64_t offset);
   long munmap(uint64_t address, uint64_t length);
   long brk(uint64_t address);
   long mprotect(uint64_t address, uint64_t length, uint64_t prot);
-  long mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags, uint64_t new_address);
+  long mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
+              uint64_t new_address);
   long madvise(uint64_t address, uint64_t length, int advice);
   // One page's answer of mincore(2): 0, 1, or -ENOMEM where nothing is mapped.
   long mincore(uint64_t address);
@@ -64,15 +66,16 @@ class AddressSpace : public RefCounted {
   long map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref<File> file, uint64_t offset);
   void set_brk(uint64_t start) { start_brk_ = brk_ = start; }
 
-  // Page faults (mm/fault.cpp). A fault of an access by the program, or by the kernel on its behalf, at a user
-  // address. `outcome` is final: nothing else happens for the fault, except the signal the caller sends.
+  // Page faults (mm/fault.cpp). A fault of an access by the program, or by the kernel on its behalf, at a
+  // user address. `outcome` is final: nothing else happens for the fault, except the signal the caller sends.
   struct FaultResult {
     FaultOutcome outcome;
     int si_code;  // with kSigsegv and kSigbus
   };
   FaultResult handle_page_fault(uint64_t address, Access access, bool protection_violation);
 
-  // Linux's access_process_vm: the kernel reads and writes as the program could, faulting pages in. -EFAULT, -ENOMEM.
+  // Linux's access_process_vm: the kernel reads and writes as the program could, faulting pages in. -EFAULT,
+  // -ENOMEM.
   long write_memory(uint64_t address, const void* source, size_t bytes);
   long clear_memory(uint64_t address, size_t bytes);
 
@@ -109,14 +112,17 @@ class AddressSpace : public RefCounted {
   bool move_entries(uint64_t from, uint64_t to, uint64_t length);
 
   // Faults (mm/fault.cpp), with mmap_lock held for reading.
-  FaultResult fault_locked(uint64_t address, Access access, bool protection_violation);
+  FaultResult fault_locked(Vma& vma, uint64_t address, Access access, bool protection_violation);
   FaultOutcome handle_mm_fault(Vma& vma, uint64_t address, Access access);
   FaultOutcome do_anonymous_page(Vma& vma, uint64_t address, Pte* entry, Access access);
   FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access);
   FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry);
   FaultOutcome copy_page(Vma& vma, uint64_t address, Pte* entry, Pfn source);
+  void replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn);
   bool expand_stack(Vma& vma, uint64_t address);
   Pfn fault_in(uint64_t address, Access access);
+  template <typename Visit>
+  long for_each_writable_part(uint64_t address, size_t bytes, Visit visit);
 
   PageTable page_table_;
   MmapLock mmap_lock_;
@@ -125,7 +131,7 @@ class AddressSpace : public RefCounted {
   uint64_t start_brk_ = 0;
   uint64_t brk_ = 0;
   uint64_t total_pages_ = 0;
-  uint64_t data_pages_ = 0;   // private writable: what RLIMIT_DATA limits
+  uint64_t data_pages_ = 0;  // private writable: what RLIMIT_DATA limits
 };
 
 }  // namespace mk

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// madvise and mincore: Linux mm/madvise.c, mm/mincore.c. MADV_DONTNEED drops pages; NORMAL, RANDOM, SEQUENTIAL and
-// WILLNEED are hints about read-ahead that a kernel without read-ahead has already followed; every other advice is
-// EINVAL, as where Linux is built without it.
+// madvise and mincore: Linux mm/madvise.c, mm/mincore.c. MADV_DONTNEED drops pages; NORMAL, RANDOM,
+// SEQUENTIAL and WILLNEED are hints about read-ahead that a kernel without read-ahead has already followed;
+// every other advice is EINVAL, as where Linux is built without it.
 #include <asm/mman.h>
 #include <linux/mman.h>
 
@@ -23,8 +23,9 @@ long AddressSpace::madvise(uint64_t address, uint64_t length, int advice) {
   if (end < address) return -EINVAL;
   if (end == address) return 0;
 
-  // Only entries change, but they disappear: no fault may run beside it that relies on the areas' pages. Linux holds
-  // mmap_lock for reading and relies on the page-table lock; ours is held for writing until issue 4's page locks.
+  // Only entries change, but they disappear: no fault may run beside it that relies on the areas' pages.
+  // Linux holds mmap_lock for reading and relies on the page-table lock; ours is held for writing until issue
+  // 4's page locks.
   MmapWriteGuard guard(mmap_lock_);
   uint64_t covered = address;
   long error = 0;

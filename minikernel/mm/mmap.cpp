@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// mmap, munmap, brk: Linux mm/mmap.c. The order of the checks is Linux's, because it decides which errno a call gets
-// that is wrong in two ways.
+// mmap, munmap, brk: Linux mm/mmap.c. The order of the checks is Linux's, because it decides which errno a
+// call gets that is wrong in two ways.
 #include <asm/mman.h>
 #include <asm/resource.h>
 #include <linux/mman.h>
@@ -18,17 +18,19 @@ namespace {
 constexpr uint64_t kMayAll = kVmMayRead | kVmMayWrite | kVmMayExec;
 
 uint64_t prot_flags(uint64_t prot) {
-  return (prot & PROT_READ ? kVmRead : 0) | (prot & PROT_WRITE ? kVmWrite : 0) | (prot & PROT_EXEC ? kVmExec : 0);
+  return (prot & PROT_READ ? kVmRead : 0) | (prot & PROT_WRITE ? kVmWrite : 0) |
+         (prot & PROT_EXEC ? kVmExec : 0);
 }
 
-// What kind of area a file gives, or the errno of Linux's do_mmap for it. A file of the initramfs is never writable, so
-// a shared mapping of one can only be read.
+// What kind of area a file gives, or the errno of Linux's do_mmap for it. A file of the initramfs is never
+// writable, so a shared mapping of one can only be read.
 Result<uint64_t> file_flags(const File& file, uint64_t prot, bool shared) {
   if (shared && (prot & PROT_WRITE) && !file.writable()) return Errno{EACCES};
   if (!file.readable()) return Errno{EACCES};
   if (!file.inode().mappable() && !file.inode().maps_as_anonymous()) return Errno{ENODEV};
   if (!shared) return kMayAll;
-  return file.writable() ? kMayAll | kVmShared | kVmMayShare : kVmMayRead | kVmMayExec | kVmShared | kVmMayShare;
+  return file.writable() ? kMayAll | kVmShared | kVmMayShare
+                         : kVmMayRead | kVmMayExec | kVmShared | kVmMayShare;
 }
 
 }  // namespace
@@ -99,7 +101,8 @@ long AddressSpace::map_locked(uint64_t start, uint64_t size, uint64_t vm_flags, 
   return 0;
 }
 
-long AddressSpace::map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref<File> file, uint64_t offset) {
+long AddressSpace::map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref<File> file,
+                            uint64_t offset) {
   KASSERT(page_aligned(start) && page_aligned(end) && start < end && end <= kUserEnd);
   MmapWriteGuard guard(mmap_lock_);
   return map_locked(start, end - start, vm_flags | kMayAll, file, offset);
@@ -143,7 +146,8 @@ long AddressSpace::unmap_locked(uint64_t start, uint64_t end) {
 long AddressSpace::brk(uint64_t address) {
   MmapWriteGuard guard(mmap_lock_);
   if (address < start_brk_) return static_cast<long>(brk_);
-  if (address > kUserEnd || address - start_brk_ > current().limit(RLIMIT_DATA)) return static_cast<long>(brk_);
+  if (address > kUserEnd || address - start_brk_ > current().limit(RLIMIT_DATA))
+    return static_cast<long>(brk_);
   uint64_t old_end = page_align_up(brk_);
   uint64_t new_end = page_align_up(address);
   if (new_end < old_end) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The reader/writer lock of an address space (Linux's mmap_lock). Spins: the kernel is not preemptible and no holder
-// waits for anything. A waiting writer keeps new readers out, so that it gets its turn. Not recursive.
+// The reader/writer lock of an address space (Linux's mmap_lock). Spins: the kernel is not preemptible and no
+// holder waits for anything. A waiting writer keeps new readers out, so that it gets its turn. Not recursive.
 #pragma once
 
 #include <stdint.h>
@@ -21,7 +21,8 @@ class MmapLock {
 
   void lock_write() {
     while ((__atomic_fetch_or(&state_, kWriter, __ATOMIC_ACQUIRE) & kWriter) != 0) pause();
-    while (__atomic_load_n(&state_, __ATOMIC_ACQUIRE) != kWriter) pause();  // the readers that were there leave
+    while (__atomic_load_n(&state_, __ATOMIC_ACQUIRE) != kWriter)
+      pause();  // the readers that were there leave
   }
   void unlock_write() { __atomic_fetch_and(&state_, ~kWriter, __ATOMIC_RELEASE); }
 

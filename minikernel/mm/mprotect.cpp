@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// mprotect: Linux mm/mprotect.c. Areas are split at the ends of the range and changed one after the other; at a hole
-// the call stops with ENOMEM and what was changed stays changed.
+// mprotect: Linux mm/mprotect.c. Areas are split at the ends of the range and changed one after the other; at
+// a hole the call stops with ENOMEM and what was changed stays changed.
 #include <asm/mman.h>
 #include <linux/mman.h>
 

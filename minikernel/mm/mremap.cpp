@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// mremap: Linux mm/mremap.c with MREMAP_MAYMOVE and MREMAP_FIXED. Moving takes the entries along, so pages keep their
-// frames and their bits. MREMAP_DONTUNMAP is not there: EINVAL, as on a Linux before 5.7.
+// mremap: Linux mm/mremap.c with MREMAP_MAYMOVE and MREMAP_FIXED. Moving takes the entries along, so pages
+// keep their frames and their bits. MREMAP_DONTUNMAP is not there: EINVAL, as on a Linux before 5.7.
 #include <linux/mman.h>
 
 #include "arch/x86_64/memory_layout.h"
@@ -73,7 +73,8 @@ long AddressSpace::move_vma(Vma* vma, uint64_t address, uint64_t old_length, uin
                             uint64_t new_address) {
   if (vmas_.size() >= kMaxMapCount - 3) return -ENOMEM;
   if (!may_expand(vma->flags, new_length)) return -ENOMEM;
-  Vma* moved = new_vma(new_address, new_address + new_length, vma->flags, vma->file, vma->file_offset(address));
+  Vma* moved =
+      new_vma(new_address, new_address + new_length, vma->flags, vma->file, vma->file_offset(address));
   if (moved == nullptr) return -ENOMEM;
   // The old range becomes an area of its own first, so that nothing can fail once entries have moved.
   long error = unmap_locked(new_address, new_address + new_length);

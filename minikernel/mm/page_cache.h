@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The frames that hold a file's pages, by page index: a radix tree with 512 ways a level whose nodes are frames. Holds
-// one reference to every frame in it. A frame that is mapped as well survives clear() until it is unmapped.
+// The frames that hold a file's pages, by page index: a radix tree with 512 ways a level whose nodes are
+// frames. Holds one reference to every frame in it. A frame that is mapped as well survives clear() until it
+// is unmapped.
 #pragma once
 
 #include <stdint.h>

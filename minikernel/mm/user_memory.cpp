@@ -22,18 +22,21 @@ long page_by_page(uint64_t user, size_t bytes, Copy copy) {
 
 long copy_out_some(uint64_t user, const void* source, size_t bytes) {
   const char* from = static_cast<const char*>(source);
-  return page_by_page(
-      user, bytes, [&](size_t offset, size_t part) { return copy_to_user(user + offset, from + offset, part); });
+  return page_by_page(user, bytes, [&](size_t offset, size_t part) {
+    return copy_to_user(user + offset, from + offset, part);
+  });
 }
 
 long copy_in_some(void* destination, uint64_t user, size_t bytes) {
   char* to = static_cast<char*>(destination);
-  return page_by_page(
-      user, bytes, [&](size_t offset, size_t part) { return copy_from_user(to + offset, user + offset, part); });
+  return page_by_page(user, bytes, [&](size_t offset, size_t part) {
+    return copy_from_user(to + offset, user + offset, part);
+  });
 }
 
 long clear_some(uint64_t user, size_t bytes) {
-  return page_by_page(user, bytes, [&](size_t offset, size_t part) { return clear_user(user + offset, part); });
+  return page_by_page(user, bytes,
+                      [&](size_t offset, size_t part) { return clear_user(user + offset, part); });
 }
 
 }  // namespace mk

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// User memory as system calls use it. Everything checks that the range lies in user space, may take page faults, and
-// must be called without a spinlock held. The *_some functions stop at the first page that cannot be touched and
-// return how many bytes were done, or -EFAULT when none were - what Linux's read and write families do.
+// User memory as system calls use it. Everything checks that the range lies in user space, may take page
+// faults, and must be called without a spinlock held. The *_some functions stop at the first page that cannot
+// be touched and return how many bytes were done, or -EFAULT when none were - what Linux's read and write
+// families do.
 #pragma once
 
 #include <stddef.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A virtual memory area and the ordered set of them that is an address space's map. Addresses are byte addresses,
-// page-aligned, [start, end). The set is a treap over the start address (expected O(log n)) whose nodes are also
-// linked in address order. Areas never overlap; the set checks it. The set owns nothing: the address space creates
-// and destroys areas. Flag values are those of Linux's VM_* (include/linux/mm.h), as /proc/PID/smaps decodes them.
+// A virtual memory area and the ordered set of them that is an address space's map. Addresses are byte
+// addresses, page-aligned, [start, end). The set is a treap over the start address (expected O(log n)) whose
+// nodes are also linked in address order. Areas never overlap; the set checks it. The set owns nothing: the
+// address space creates and destroys areas. Flag values are those of Linux's VM_* (include/linux/mm.h), as
+// /proc/PID/smaps decodes them.
 #pragma once
 
 #include <stddef.h>

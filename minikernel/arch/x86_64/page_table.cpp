@@ -56,7 +56,7 @@ void PageTable::free_tables(Pte* table, int level, unsigned entries) {
 
 void PageTable::destroy() {
   KASSERT(valid() && root_ != kernel_table_instance.root_);
-  if (read_cr3() == root_physical()) kernel_table_instance.activate();
+  if (active()) kernel_table_instance.activate();
   free_tables(table_of(root_), top_level(), kEntries / 2);
   frame_put(root_);
   root_ = 0;
@@ -97,6 +97,7 @@ Pte* PageTable::ensure(uint64_t linear) {
 }
 
 void PageTable::activate() const { write_cr3(root_physical()); }
+bool PageTable::active() const { return read_cr3() == root_physical(); }
 
 void PageTable::map_kernel(uint64_t linear, uint64_t physical, uint64_t bits, uint64_t (*new_table)()) {
   int leaf = bits & Pte::kPageSize ? 1 : 0;

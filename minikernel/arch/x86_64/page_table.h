@@ -52,6 +52,7 @@ class PageTable {
 
   // Makes the CPU use it: MOV CR3, which drops all entries of the TLB that are not global.
   void activate() const;
+  bool active() const;  // on this CPU
 
   // For boot: the kernel's own table. map_kernel() makes an entry of the upper half in it, for 4 KiB or (with
   // Pte::kPageSize in `bits`) 2 MiB; tables come from `new_table`, which returns the address of zeroed

@@ -31,6 +31,8 @@ class Pte {
   static constexpr uint64_t kDirty = 1ul << 6;
   static constexpr uint64_t kPageSize = 1ul << 7;  // in a PDE: maps 2 MiB
   static constexpr uint64_t kGlobal = 1ul << 8;
+  static constexpr uint64_t kProtNone =
+      kGlobal;  // in an entry that is not present: it maps a page all the same
   static constexpr uint64_t kSpecial = 1ul << 9;
   static constexpr uint64_t kUffdWp = 1ul << 10;
   static constexpr uint64_t kSoftDirty = 1ul << 11;
@@ -47,7 +49,9 @@ class Pte {
 
   constexpr uint64_t value() const { return value_; }
   constexpr bool none() const { return value_ == 0; }
-  constexpr bool maps_page() const { return has(kPresent); }
+  constexpr bool present() const { return has(kPresent); }
+  // A frame belongs to the entry, whether or not it may be accessed (Linux's pte_present).
+  constexpr bool maps_page() const { return (value_ & (kPresent | kProtNone)) != 0; }
   constexpr Pfn pfn() const { return (value_ & kFrameMask) >> 12; }
 
   constexpr bool has(uint64_t bits) const { return (value_ & bits) == bits; }

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The page-fault handler: Linux's do_user_addr_fault and handle_mm_fault, with copy-on-write as cow-design.md
+// has it: a write fault looks at the entry alone. EXCL says that this address space owns the frame outright,
+// so it is made writable in place; without EXCL it is copied. No frame descriptor is read, and no count
+// decides.
+#include <asm/resource.h>
+#include <asm/siginfo.h>
+
+#include "lib/assert.h"
+#include "lib/string.h"
+#include "mm/address_space.h"
+#include "mm/entry.h"
+#include "mm/tlb_batch.h"
+#include "mm/user_memory.h"
+#include "mm/zero_page.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+constexpr AddressSpace::FaultResult segv(int code) { return {FaultOutcome::kSigsegv, code}; }
+
+// Linux's access_error(). A fetch from memory that may not be executed is refused only when a page is there:
+// the first such fault maps the page, the second one is a protection violation. Programs see that in the
+// error code.
+bool refused(const Vma& vma, Access access, bool protection_violation) {
+  if (access == Access::kWrite) return !(vma.flags & kVmWrite);
+  if (access == Access::kFetch && protection_violation) return !(vma.flags & kVmExec);
+  return !(vma.flags & kVmAccess);
+}
+
+bool is_good(FaultOutcome outcome) {
+  return outcome != FaultOutcome::kSigsegv && outcome != FaultOutcome::kSigbus &&
+         outcome != FaultOutcome::kOutOfMemory;
+}
+
+void* bytes_of(Pfn pfn) { return phys_to_virt(pfn * kPageSize); }
+
+Pte new_entry(Pfn pfn, uint64_t bits, const Vma& vma) {
+  return with_protection(Pte::for_frame(pfn, bits | Pte::kAccessed), vma);
+}
+
+// What a write leaves in an entry of a frame that is this address space's own.
+constexpr uint64_t kWritten = Pte::kExclusive | Pte::kDirty | Pte::kSoftDirty;
+
+}  // namespace
+
+AddressSpace::FaultResult AddressSpace::handle_page_fault(uint64_t address, Access access,
+                                                          bool protection_violation) {
+  if (address >= kUserEnd) return segv(SEGV_MAPERR);
+  bool grew = false;
+  {
+    MmapReadGuard guard(mmap_lock_);
+    Vma* vma = vmas_.find(address);
+    if (vma == nullptr) return segv(SEGV_MAPERR);
+    if (vma->start <= address) return fault_locked(*vma, address, access, protection_violation);
+    if (!(vma->flags & kVmGrowsDown)) return segv(SEGV_MAPERR);
+  }
+  {
+    // Growing changes the set of areas, which needs the lock for writing; the area may have changed in
+    // between.
+    MmapWriteGuard guard(mmap_lock_);
+    Vma* vma = vmas_.find(address);
+    if (vma == nullptr || (vma->start > address && !expand_stack(*vma, address))) return segv(SEGV_MAPERR);
+    grew = true;
+  }
+  MmapReadGuard guard(mmap_lock_);
+  Vma* vma = vmas_.find_intersection(address, address + 1);
+  if (vma == nullptr) return segv(SEGV_MAPERR);
+  FaultResult result = fault_locked(*vma, address, access, protection_violation);
+  if (grew && is_good(result.outcome)) result.outcome = FaultOutcome::kStackGrowth;
+  return result;
+}
+
+AddressSpace::FaultResult AddressSpace::fault_locked(Vma& vma, uint64_t address, Access access,
+                                                     bool protection_violation) {
+  if (refused(vma, access, protection_violation)) return segv(SEGV_ACCERR);
+  FaultOutcome outcome = handle_mm_fault(vma, page_align_down(address), access);
+  return {outcome, outcome == FaultOutcome::kSigbus ? BUS_ADRERR : 0};
+}
+
+FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access access) {
+  SpinlockGuard guard(page_table_lock_);
+  Pte* entry = page_table_.ensure(address);
+  if (entry == nullptr) return FaultOutcome::kOutOfMemory;
+  Pte now = read_pte(entry);
+  if (now.none())
+    return vma.anonymous() ? do_anonymous_page(vma, address, entry, access)
+                           : do_file_fault(vma, address, entry, access);
+  KASSERT(now.present());  // an area that allows nothing has refused the access
+  if (access == Access::kWrite && !now.writable()) return do_wp_page(vma, address, entry);
+  // The entry allows the access: the TLB held an older one, and this fault has dropped it (SDM Vol.
+  // 3, 4.10.4.1).
+  return FaultOutcome::kSpurious;
+}
+
+FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, uint64_t, Pte* entry, Access access) {
+  if (access != Access::kWrite && vma.is_private()) {
+    set_pte(entry, new_entry(zero_page_pfn(), Pte::kSpecial, vma));
+    return FaultOutcome::kZeroPage;
+  }
+  Pfn pfn = alloc_zeroed_frame();
+  if (pfn == 0) return FaultOutcome::kOutOfMemory;
+  set_pte(entry, new_entry(pfn, access == Access::kWrite ? kWritten : Pte::kExclusive, vma));
+  return FaultOutcome::kAnonZero;
+}
+
+FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access) {
+  uint64_t offset = vma.file_offset(address);
+  Inode& inode = vma.file->inode();
+  if (offset >= page_align_up(inode.size)) return FaultOutcome::kSigbus;
+  Pfn pfn = inode.page(offset / kPageSize);
+  if (pfn == 0) return FaultOutcome::kOutOfMemory;
+  if (access == Access::kWrite && vma.is_private()) return copy_page(vma, address, entry, pfn);
+  frame_get(pfn);
+  set_pte(entry, new_entry(pfn, 0, vma));
+  return FaultOutcome::kFilePage;
+}
+
+// A write to a page that is there and may not be written yet, in an area that allows it.
+FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry) {
+  Pte now = read_pte(entry);
+  if (really_writable(now, vma)) {
+    set_pte(entry, now.with(Pte::kWrite | Pte::kAccessed | kWritten));
+    return FaultOutcome::kReuse;
+  }
+  if (!now.special()) return copy_page(vma, address, entry, now.pfn());
+  Pfn pfn = alloc_zeroed_frame();  // instead of copying the zero page
+  if (pfn == 0) return FaultOutcome::kOutOfMemory;
+  replace_page(vma, address, entry, pfn);
+  return FaultOutcome::kAnonZero;
+}
+
+FaultOutcome AddressSpace::copy_page(Vma& vma, uint64_t address, Pte* entry, Pfn source) {
+  Pfn pfn = alloc_frame();
+  if (pfn == 0) return FaultOutcome::kOutOfMemory;
+  memcpy(bytes_of(pfn), bytes_of(source), kPageSize);
+  replace_page(vma, address, entry, pfn);
+  return FaultOutcome::kCopy;
+}
+
+// Puts a frame that is this address space's own, and written, where another one or none was.
+void AddressSpace::replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn) {
+  TlbBatch batch(page_table_);
+  Pte old = set_pte(entry, new_entry(pfn, kWritten, vma));
+  if (old.maps_page()) {
+    batch.changed(address);
+    if (!old.special()) batch.release(old.pfn());
+  }
+  batch.flush();
+}
+
+// Linux's expand_downwards(). Needs mmap_lock held for writing.
+bool AddressSpace::expand_stack(Vma& vma, uint64_t address) {
+  if (!(vma.flags & kVmGrowsDown)) return false;
+  uint64_t start = page_align_down(address);
+  if (start < kMmapMinAddress) return false;
+  const Vma* below = vma.previous;
+  bool needs_gap = below != nullptr && !(below->flags & kVmGrowsDown) && (below->flags & kVmAccess);
+  if (needs_gap && start - below->end < kStackGuardGap) return false;
+  if (vma.end - start > current().limit(RLIMIT_STACK)) return false;
+  if (!may_expand(vma.flags, vma.start - start)) return false;
+  account(vma, -1);
+  vma.start = start;  // keeps the order of the areas
+  account(vma, 1);
+  return true;
+}
+
+// The frame behind a page after an access the area allows; 0 when it does not or memory is out. Needs
+// mmap_lock.
+Pfn AddressSpace::fault_in(uint64_t address, Access access) {
+  address = page_align_down(address);
+  Vma* vma = vmas_.find_intersection(address, address + kPageSize);
+  if (vma == nullptr || refused(*vma, access, false) || !is_good(handle_mm_fault(*vma, address, access)))
+    return 0;
+  return read_pte(page_table_.find(address)).pfn();
+}
+
+// Calls visit(pointer, offset, bytes) for the part of [address, address + bytes) in each page, faulted in for
+// writing.
+template <typename Visit>
+long AddressSpace::for_each_writable_part(uint64_t address, size_t bytes, Visit visit) {
+  MmapReadGuard guard(mmap_lock_);
+  for (size_t done = 0; done < bytes;) {
+    uint64_t at = address + done;
+    Pfn pfn = fault_in(at, Access::kWrite);
+    if (pfn == 0) return -EFAULT;
+    size_t part = min(bytes - done, static_cast<size_t>(kPageSize - at % kPageSize));
+    visit(static_cast<char*>(bytes_of(pfn)) + at % kPageSize, done, part);
+    done += part;
+  }
+  return 0;
+}
+
+long AddressSpace::write_memory(uint64_t address, const void* source, size_t bytes) {
+  const char* from = static_cast<const char*>(source);
+  return for_each_writable_part(
+      address, bytes, [&](char* to, size_t offset, size_t part) { memcpy(to, from + offset, part); });
+}
+
+long AddressSpace::clear_memory(uint64_t address, size_t bytes) {
+  return for_each_writable_part(address, bytes, [](char* to, size_t, size_t part) { memset(to, 0, part); });
+}
+
+}  // namespace mk
