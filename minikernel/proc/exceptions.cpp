@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Exceptions of user code, and page faults at user addresses, turned into what Linux makes of them (arch/x86/kernel/
-// traps.c, arch/x86/mm/fault.c): a repaired page table, or a signal with its code and address.
+// Exceptions of user code, and page faults at user addresses, turned into what Linux makes of them
+// (arch/x86/kernel/ traps.c, arch/x86/mm/fault.c): a repaired page table, or a signal with its code and
+// address.
 #include <asm/siginfo.h>
 
 #include "arch/x86_64/fpu.h"
@@ -45,8 +46,8 @@ void log_fatal(const Task& task, const TrapFrame& frame, const char* what, uint6
       frame.error_code);
 }
 
-// Which of the unmasked x87 or SSE exceptions it was (Linux's fpu__exception_code). Bits of the status words: 0 invalid,
-// 1 denormal, 2 divide by zero, 3 overflow, 4 underflow, 5 precision.
+// Which of the unmasked x87 or SSE exceptions it was (Linux's fpu__exception_code). Bits of the status words:
+// 0 invalid, 1 denormal, 2 divide by zero, 3 overflow, 4 underflow, 5 precision.
 int float_code(uint32_t unmasked) {
   if (unmasked & 0x01) return FPE_FLTINV;
   if (unmasked & 0x04) return FPE_FLTDIV;
@@ -79,15 +80,22 @@ void handle_user_exception(TrapFrame& frame) {
   task.signals.trap_number = frame.vector;
   task.signals.trap_error = frame.error_code;
   switch (frame.vector) {
-    case kDivideError: return force_signal(task, SIGFPE, FPE_INTDIV, frame.rip);
-    case kDebug: return debug_trap(task, frame);
-    case kBreakpoint: return force_signal(task, SIGTRAP, SI_KERNEL, 0);
-    case kInvalidOpcode: return force_signal(task, SIGILL, ILL_ILLOPN, frame.rip);
+    case kDivideError:
+      return force_signal(task, SIGFPE, FPE_INTDIV, frame.rip);
+    case kDebug:
+      return debug_trap(task, frame);
+    case kBreakpoint:
+      return force_signal(task, SIGTRAP, SI_KERNEL, 0);
+    case kInvalidOpcode:
+      return force_signal(task, SIGILL, ILL_ILLOPN, frame.rip);
     case kSegmentNotPresent:
-    case kStackFault: return force_signal(task, SIGBUS, SI_KERNEL, 0);
-    case kAlignmentCheck: return force_signal(task, SIGBUS, BUS_ADRALN, 0);
+    case kStackFault:
+      return force_signal(task, SIGBUS, SI_KERNEL, 0);
+    case kAlignmentCheck:
+      return force_signal(task, SIGBUS, BUS_ADRALN, 0);
     case kX87Error:
-    case kSimdError: return float_error(task, frame);
+    case kSimdError:
+      return float_error(task, frame);
     case kOverflow:
     case kBoundRange:
     case kInvalidTss:
@@ -130,7 +138,8 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
 }
 
 void return_to_user_work(TrapFrame& frame) {
-  if (signal_pending(current())) deliver_signals(frame);
+  const Task& task = current();
+  if (signal_pending(task) || task.signals.has_saved_mask) deliver_signals(frame);
 }
 
 }  // namespace mk

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Which signals are pending and what becomes of them: Linux kernel/signal.c. The frames are in signal_frame.cpp.
+// Which signals are pending and what becomes of them: Linux kernel/signal.c. The frames are in
+// signal_frame.cpp.
 #include "proc/signal.h"
 
 #include "arch/x86_64/trace.h"
@@ -72,7 +73,8 @@ int next_signal(const SignalState& state) {
   return __builtin_ctzl(ready) + 1;
 }
 
-// The default action, for signals that are not ignored by default. Stopping needs somebody who can continue us.
+// The default action, for signals that are not ignored by default. Stopping needs somebody who can continue
+// us.
 void default_action(Task& task, int number) {
   if (signal_bit(number) & kStopsByDefault) {
     log("%s[%d]: signal %d: stopping is not implemented, ignored", task.name, task.pid, number);
@@ -133,7 +135,8 @@ void deliver_signals(TrapFrame& frame) {
   Task& task = current();
   while (int number = next_signal(task.signals)) {
     siginfo_t info = dequeue(task.signals, number);
-    trace(trace_abi::TraceType::kSignal, task.pid, number, static_cast<uint64_t>(static_cast<int64_t>(info.si_code)),
+    trace(trace_abi::TraceType::kSignal, task.pid, number,
+          static_cast<uint64_t>(static_cast<int64_t>(info.si_code)),
           reinterpret_cast<uint64_t>(info.si_addr));
     SignalAction& action = task.handlers->action(number);
     if (number == SIGKILL) do_exit(SIGKILL);
@@ -145,15 +148,20 @@ void deliver_signals(TrapFrame& frame) {
     SignalAction taken = action;
     if (action.flags & SA_RESETHAND) action.handler = kDefault;
     if (!push_signal_frame(task, frame, taken, info)) {
-      // The stack cannot take the frame. SIGSEGV, and no second try of a SIGSEGV handler (Linux's signal_setup_done).
+      // The stack cannot take the frame. SIGSEGV, and no second try of a SIGSEGV handler (Linux's
+      // signal_setup_done).
       log("%s[%d]: bad stack for signal %d: sp %lx", task.name, task.pid, number, frame.rsp);
       if (number == SIGSEGV) task.handlers->action(SIGSEGV).handler = kDefault;
       force_signal(task, SIGSEGV, SI_KERNEL, 0);
       continue;
     }
+    task.signals.has_saved_mask = false;  // the frame has it
     task.signals.blocked |= taken.mask & ~kUnblockable;
     if (!(taken.flags & SA_NODEFER)) task.signals.blocked |= signal_bit(number);
   }
+  if (!task.signals.has_saved_mask) return;
+  task.signals.blocked = task.signals.saved_mask;
+  task.signals.has_saved_mask = false;
 }
 
 long do_sigaltstack(Task& task, const stack_t* wanted, stack_t* old, uint64_t user_stack_pointer) {
@@ -162,7 +170,8 @@ long do_sigaltstack(Task& task, const stack_t* wanted, stack_t* old, uint64_t us
   if (old != nullptr) {
     old->ss_sp = reinterpret_cast<void*>(state.alternate_stack);
     old->ss_size = state.alternate_size;
-    old->ss_flags = alternate_stack_status(state, user_stack_pointer) | (state.alternate_flags & SS_AUTODISARM);
+    old->ss_flags =
+        alternate_stack_status(state, user_stack_pointer) | (state.alternate_flags & SS_AUTODISARM);
   }
   if (wanted == nullptr) return 0;
   if (on_stack) return -EPERM;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Signals as Linux has them on x86-64: what is pending and blocked for a task, what its process does about each signal,
-// and delivery - default action, or a frame on the user stack in Linux's layout (arch/x86/kernel/signal.c), from which
-// rt_sigreturn comes back. Numbers, structs and codes are those of <asm/signal.h> and <asm-generic/siginfo.h>.
+// Signals as Linux has them on x86-64: what is pending and blocked for a task, what its process does about
+// each signal, and delivery - default action, or a frame on the user stack in Linux's layout
+// (arch/x86/kernel/signal.c), from which rt_sigreturn comes back. Numbers, structs and codes are those of
+// <asm/signal.h> and <asm-generic/siginfo.h>.
 #pragma once
 
 #include <asm/siginfo.h>
@@ -49,14 +50,23 @@ struct SignalState {
   uint64_t alternate_stack = 0;
   uint64_t alternate_size = 0;
   uint32_t alternate_flags = SS_DISABLE;
+  // A call that waited under another mask (ppoll) was interrupted: the mask to go back to once the signal's
+  // frame is built, or none was (Linux's saved_sigmask).
+  SignalSet saved_mask = 0;
+  bool has_saved_mask = false;
   // What the last exception was; shows in the frame's sigcontext (Linux's thread.trap_nr, error_code, cr2).
   uint64_t trap_number = 0;
   uint64_t trap_error = 0;
   uint64_t trap_address = 0;
+
+  void restore_mask(SignalSet mask) {
+    saved_mask = mask;
+    has_saved_mask = true;
+  }
 };
 
-// Makes a signal pending. A signal that is ignored and not blocked is dropped; a standard signal that is already
-// pending stays pending once.
+// Makes a signal pending. A signal that is ignored and not blocked is dropped; a standard signal that is
+// already pending stays pending once.
 void send_signal(Task& task, const siginfo_t& info);
 // A signal that the task's own instruction caused: it cannot be ignored or wait behind a mask.
 void force_signal(Task& task, int number, int code, uint64_t address);

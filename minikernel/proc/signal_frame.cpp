@@ -30,8 +30,8 @@ constexpr uint64_t kTrapFlag = 1ul << 8;
 constexpr uint64_t kDirectionFlag = 1ul << 10;
 constexpr uint64_t kResumeFlag = 1ul << 16;
 // What rt_sigreturn takes from the frame (Linux's FIX_EFLAGS): AC OF DF TF SF ZF AF PF CF RF.
-constexpr uint64_t kRestorableFlags = 1ul << 18 | 1ul << 11 | kDirectionFlag | kTrapFlag | 1ul << 7 | 1ul << 6 |
-                                      1ul << 4 | 1ul << 2 | 1ul << 0 | kResumeFlag;
+constexpr uint64_t kRestorableFlags = 1ul << 18 | 1ul << 11 | kDirectionFlag | kTrapFlag | 1ul << 7 |
+                                      1ul << 6 | 1ul << 4 | 1ul << 2 | 1ul << 0 | kResumeFlag;
 
 stack_t saved_stack(const SignalState& state) {
   return stack_t{.ss_sp = reinterpret_cast<void*>(state.alternate_stack),
@@ -94,7 +94,8 @@ void restore_registers(TrapFrame& frame, const sigcontext& context) {
 
 bool on_alternate_stack(const SignalState& state, uint64_t stack_pointer) {
   if (state.alternate_flags & SS_AUTODISARM) return false;
-  return stack_pointer > state.alternate_stack && stack_pointer - state.alternate_stack <= state.alternate_size;
+  return stack_pointer > state.alternate_stack &&
+         stack_pointer - state.alternate_stack <= state.alternate_size;
 }
 
 int alternate_stack_status(const SignalState& state, uint64_t stack_pointer) {
@@ -124,7 +125,7 @@ bool push_signal_frame(Task& task, TrapFrame& frame, const SignalAction& action,
   built.uc.uc_stack = saved_stack(state);
   save_registers(built.uc.uc_mcontext, frame, state);
   built.uc.uc_mcontext.fpstate = reinterpret_cast<_fpstate*>(fp_address);
-  built.uc.uc_sigmask = state.blocked;
+  built.uc.uc_sigmask = state.has_saved_mask ? state.saved_mask : state.blocked;
   fpu_save(task.fpu);
   if (!copy_to_user(fp_address, &task.fpu, kFpStateSize)) return false;
   if (!copy_to_user(address, &built, sizeof(built))) return false;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The frame a signal handler runs on: Linux's struct rt_sigframe (arch/x86/include/asm/sigframe.h), which C libraries,
-// unwinders and debuggers know by heart. From the stack pointer up at the handler's first instruction:
+// The frame a signal handler runs on: Linux's struct rt_sigframe (arch/x86/include/asm/sigframe.h), which C
+// libraries, unwinders and debuggers know by heart. From the stack pointer up at the handler's first
+// instruction:
 //
 //   pretcode   the restorer's address: the handler's return goes there, and it calls rt_sigreturn
 //   uc         struct ucontext: registers, alternate stack, the mask to restore

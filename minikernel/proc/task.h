@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A task: one thread of a program, with what it shares (address space, files, signal handlers) behind references. The
-// running task of a CPU is current(). Issue 2 has one task; nothing here knows that.
+// A task: one thread of a program, with what it shares (address space, files, signal handlers) behind
+// references. The running task of a CPU is current(). Issue 2 has one task; nothing here knows that.
 #pragma once
 
 #include <asm/resource.h>

@@ -2,6 +2,7 @@
 //
 // Memory: the arguments that name files or user memory; the rest is mm/.
 #include <asm/mman.h>
+#include <asm/unistd.h>
 #include <linux/mman.h>
 
 #include "arch/x86_64/memory_layout.h"

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fs/console.h"
+
+#include <asm/ioctls.h>
+#include <asm/termbits.h>
+#include <asm/termios.h>
+#include <linux/poll.h>
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/uart.h"
+#include "mm/user_memory.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+constexpr uint8_t kEndOfInput = 0x04;
+constexpr size_t kLineMax = 4096;  // N_TTY_BUF_SIZE
+
+// What all names of the terminal share.
+class Terminal {
+ public:
+  // Waits until a read has something to return. -EINTR for a signal.
+  long wait(bool canonical) {
+    uart_start_reading();
+    while (!ready(canonical) && !signal_pending(current())) {
+      int byte = uart_try_get();
+      if (byte >= 0) {
+        take(static_cast<uint8_t>(byte), canonical);
+      } else {
+        cpu_pause();
+      }
+    }
+    uart_stop_reading();
+    return ready(canonical) ? 0 : -EINTR;
+  }
+
+  // After wait(): up to `size` bytes of the line, which may leave a rest for the next read.
+  size_t get(uint8_t* out, size_t size) {
+    size_t done = 0;
+    while (done < size && first_ < size_) out[done++] = line_[first_++];
+    if (first_ == size_) {
+      first_ = size_ = 0;
+      complete_ = false;
+    }
+    return done;
+  }
+
+  // One look at the line, without waiting.
+  bool has_input(bool canonical) {
+    uart_start_reading();
+    for (int byte = 0; !ready(canonical) && (byte = uart_try_get()) >= 0;)
+      take(static_cast<uint8_t>(byte), canonical);
+    uart_stop_reading();
+    return ready(canonical);
+  }
+
+  termios settings = default_settings();
+
+ private:
+  static termios default_settings() {
+    termios settings = {};
+    settings.c_cflag = CS8 | CREAD | CLOCAL | B115200;
+    settings.c_lflag = ICANON;
+    settings.c_cc[VEOF] = kEndOfInput;
+    settings.c_cc[VMIN] = 1;
+    return settings;
+  }
+
+  bool ready(bool canonical) const { return canonical ? complete_ : size_ > first_ || complete_; }
+
+  void take(uint8_t byte, bool canonical) {
+    if (canonical && byte == kEndOfInput) {
+      complete_ = true;
+      return;
+    }
+    line_[size_++] = byte;
+    if (byte == '\n' || size_ == kLineMax) complete_ = true;
+  }
+
+  uint8_t line_[kLineMax];
+  size_t first_ = 0;
+  size_t size_ = 0;
+  bool complete_ = false;
+};
+
+Terminal terminal;
+
+class Console final : public Inode {
+ public:
+  explicit Console(uint64_t number_of_device) : Inode(S_IFCHR | 0620) { device = number_of_device; }
+
+  long read(File&, uint64_t, UserBuffer buffer) override {
+    if (buffer.size == 0) return 0;
+    long error = terminal.wait(canonical());
+    if (error < 0) return error;
+    size_t done = 0;
+    while (done < buffer.size) {
+      uint8_t bytes[256];
+      size_t part = terminal.get(bytes, min(sizeof(bytes), buffer.size - done));
+      if (part == 0) break;
+      long copied = copy_out_some(buffer.address + done, bytes, part);
+      if (copied < static_cast<long>(part))
+        return done + max(copied, 0l) > 0 ? static_cast<long>(done) + max(copied, 0l) : copied;
+      done += part;
+      if (part < sizeof(bytes)) break;
+    }
+    return static_cast<long>(done);
+  }
+
+  long write(File&, uint64_t, UserBuffer buffer) override {
+    size_t done = 0;
+    while (done < buffer.size) {
+      uint8_t bytes[256];
+      long part = copy_in_some(bytes, buffer.address + done, min(sizeof(bytes), buffer.size - done));
+      if (part < 0) return done > 0 ? static_cast<long>(done) : part;
+      for (long i = 0; i < part; ++i) uart_put(bytes[i]);
+      done += static_cast<size_t>(part);
+    }
+    return static_cast<long>(done);
+  }
+
+  long ioctl(File&, unsigned command, uint64_t argument) override {
+    switch (command) {
+      case TCGETS:
+        return put_user(argument, terminal.settings) ? 0 : -EFAULT;
+      case TCSETS:
+      case TCSETSW:
+      case TCSETSF:
+        return get_user(terminal.settings, argument) ? 0 : -EFAULT;
+      case TIOCGWINSZ:
+        return put_user(argument, winsize{.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0})
+                   ? 0
+                   : -EFAULT;
+      case TIOCGPGRP:
+        return put_user(argument, current().tgid) ? 0 : -EFAULT;
+    }
+    return -ENOTTY;
+  }
+
+  short poll(File&) override {
+    return static_cast<short>(POLLOUT | POLLWRNORM |
+                              (terminal.has_input(canonical()) ? POLLIN | POLLRDNORM : 0));
+  }
+
+ private:
+  static bool canonical() { return terminal.settings.c_lflag & ICANON; }
+};
+
+}  // namespace
+
+Ref<Inode> make_console(uint64_t device) { return Ref<Inode>(make<Console>(device)); }
+
+}  // namespace mk

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The terminal on the serial line. Output goes as it is. Input comes in lines (canonical mode) without echo
+// or editing, because whoever types has a terminal of his own that does both: a read waits for a line end or
+// for the byte 0x04, which ends the line without being part of it; alone it is the end of input for that one
+// read. With ICANON cleared, a read takes what has come, at least one byte.
+#pragma once
+
+#include "fs/inode.h"
+
+namespace mk {
+
+Ref<Inode> make_console(uint64_t device);
+
+}  // namespace mk

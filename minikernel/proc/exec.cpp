@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proc/exec.h"
+
+#include <linux/auxvec.h>
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/gdt.h"
+#include "arch/x86_64/random.h"
+#include "arch/x86_64/trace.h"
+#include "fs/vfs.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/user_memory.h"
+#include "proc/elf_loader.h"
+
+namespace mk {
+namespace {
+
+constexpr uint64_t kInitialStack = 128 * 1024;  // below the arguments; Linux's stack_expand
+constexpr char kPlatform[] = "x86_64";
+
+// Writes the first stack, from the top down:
+//   8 zero bytes, path, environment strings, argument strings, platform name, 16 random bytes,
+//   auxiliary vector, environment pointers, argument pointers, argument count  <- stack pointer, 16-byte
+//   aligned
+class StackBuilder {
+ public:
+  explicit StackBuilder(AddressSpace& mm) : mm_(mm) {}
+
+  long build(const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
+             const LoadedProgram& program) {
+    push_zeros(8);
+    uint64_t path_address = push(path, strlen(path) + 1);
+    uint64_t environment_start = push(environment);
+    uint64_t argument_start = push(arguments);
+    mm_.argument_start = argument_start;
+    mm_.argument_end = argument_start + arguments.size();
+    mm_.environment_end = environment_start + environment.size();
+    uint64_t platform = push(kPlatform, sizeof(kPlatform));
+    uint8_t random[16];
+    random_bytes(random, sizeof(random));
+    uint64_t random_address = push(random, sizeof(random));
+
+    const uint64_t auxv[][2] = {{AT_HWCAP, cpuid(1).edx},
+                                {AT_PAGESZ, kPageSize},
+                                {AT_CLKTCK, 100},
+                                {AT_PHDR, program.program_headers},
+                                {AT_PHENT, 56},
+                                {AT_PHNUM, program.program_header_count},
+                                {AT_BASE, 0},
+                                {AT_FLAGS, 0},
+                                {AT_ENTRY, program.entry},
+                                {AT_UID, 0},
+                                {AT_EUID, 0},
+                                {AT_GID, 0},
+                                {AT_EGID, 0},
+                                {AT_SECURE, 0},
+                                {AT_RANDOM, random_address},
+                                {AT_HWCAP2, 0},
+                                {AT_EXECFN, path_address},
+                                {AT_PLATFORM, platform},
+                                {AT_NULL, 0}};
+    size_t words = 1 + arguments.strings() + 1 + environment.strings() + 1;
+    pointer = ((pointer & ~15ul) - words * 8 - sizeof(auxv)) & ~15ul;
+    next_word_ = pointer;
+    put_word(arguments.strings());
+    put_pointers(arguments, argument_start);
+    put_pointers(environment, environment_start);
+    write(next_word_, auxv, sizeof(auxv));
+    return error_;
+  }
+
+  uint64_t pointer = kStackTop;
+
+ private:
+  void write(uint64_t address, const void* bytes, size_t size) {
+    if (error_ == 0) error_ = mm_.write_memory(address, bytes, size);
+  }
+  uint64_t push(const void* bytes, size_t size) {
+    pointer -= size;
+    write(pointer, bytes, size);
+    return pointer;
+  }
+  uint64_t push(const ArgumentBuffer& strings) {
+    pointer -= strings.size();
+    for (size_t offset = 0, bytes = 0; offset < strings.size(); offset += bytes) {
+      const char* piece = strings.at(offset, bytes);
+      write(pointer + offset, piece, bytes);
+    }
+    return pointer;
+  }
+  void push_zeros(size_t size) {
+    pointer -= size;
+    if (error_ == 0) error_ = mm_.clear_memory(pointer, size);
+  }
+  void put_word(uint64_t word) {
+    write(next_word_, &word, 8);
+    next_word_ += 8;
+  }
+  // A pointer to each string, and the null after them.
+  void put_pointers(const ArgumentBuffer& strings, uint64_t start) {
+    uint64_t string = start;
+    for (size_t offset = 0, bytes = 0; offset < strings.size(); offset += bytes) {
+      const char* piece = strings.at(offset, bytes);
+      for (size_t i = 0; i < bytes; ++i) {
+        if (piece[i] != 0) continue;
+        put_word(string);
+        string = start + offset + i + 1;
+      }
+    }
+    put_word(0);
+  }
+
+  AddressSpace& mm_;
+  uint64_t next_word_ = 0;
+  long error_ = 0;
+};
+
+// The area for the stack, large enough for everything that build() writes.
+long map_stack(AddressSpace& mm, const char* path, const ArgumentBuffer& arguments,
+               const ArgumentBuffer& environment, bool executable) {
+  size_t strings = arguments.strings() + environment.strings();
+  uint64_t bytes = arguments.size() + environment.size() + strlen(path) + strings * 8 + kPageSize;
+  uint64_t flags = kVmRead | kVmWrite | kVmGrowsDown | (executable ? kVmExec : 0);
+  return mm.map_area(kStackTop - page_align_up(bytes) - kInitialStack, kStackTop, flags, nullptr, 0);
+}
+
+void start_at(TrapFrame& frame, uint64_t entry, uint64_t stack_pointer) {
+  memset(&frame, 0, sizeof(frame));
+  frame.rip = entry;
+  frame.rsp = stack_pointer;
+  frame.cs = kUserCodeSelector;
+  frame.ss = kUserDataSelector;
+  frame.rflags = kFlagInterrupt | kFlagReserved1;
+}
+
+}  // namespace
+
+long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
+          TrapFrame& frame) {
+  Result<Ref<File>> file = vfs_open(task.fs->directory, path, O_RDONLY);
+  if (!file.ok()) return file.error();
+  Inode& inode = (*file)->inode();
+  if (!inode.is_regular() || (inode.mode & 0111) == 0) return -EACCES;
+  Ref<AddressSpace> mm = AddressSpace::create();
+  if (!mm) return -ENOMEM;
+  Result<LoadedProgram> program = load_elf(*mm, *file, path);
+  if (!program.ok()) return program.error();
+  long error = map_stack(*mm, path, arguments, environment, program->executable_stack);
+  if (error < 0) return error;
+  StackBuilder stack(*mm);
+  error = stack.build(path, arguments, environment, *program);
+  if (error < 0) return error == -EFAULT ? -ENOMEM : error;
+
+  // Nothing can fail from here on.
+  mm->set_brk(page_align_up(program->end));
+  mm->executable = *file;
+  mm->activate();
+  task.mm = mm;
+  task.set_name(path);
+  reset_handlers(task);
+  task.clear_child_tid = 0;
+  task.fs_base = task.gs_base = 0;
+  write_msr(kMsrFsBase, 0);
+  write_msr(kMsrKernelGsBase, 0);
+  fpu_init(task.fpu);
+  fpu_restore(task.fpu);
+  start_at(frame, program->entry, stack.pointer);
+  trace_text(TraceType::kExec, path, task.pid, program->load_bias);
+  return 0;
+}
+
+}  // namespace mk

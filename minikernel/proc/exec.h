@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Programs: static ELF executables, fixed (ET_EXEC) or position-independent (ET_DYN without an interpreter),
+// loaded and given their first stack as Linux does (fs/binfmt_elf.c, and the x86-64 psABI, 3.4.1).
+#pragma once
+
+#include "arch/x86_64/trap_frame.h"
+#include "proc/argument_buffer.h"
+#include "proc/task.h"
+
+namespace mk {
+
+// Makes `task` run the program at `path` from `frame` on. -errno when it cannot: then the task is as it was.
+long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
+          TrapFrame& frame);
+
+}  // namespace mk
