@@ -83,9 +83,13 @@ long sys_fcntl(int fd, unsigned command, uint64_t argument) {
     case F_DUPFD_CLOEXEC:
       if (argument >= static_cast<uint64_t>(descriptor_limit())) return -EINVAL;
       return install(file, command == F_DUPFD_CLOEXEC, static_cast<int>(argument));
-    case F_GETFD: return files.close_on_exec(fd) ? FD_CLOEXEC : 0;
-    case F_SETFD: files.set_close_on_exec(fd, argument & FD_CLOEXEC); return 0;
-    case F_GETFL: return file->flags;
+    case F_GETFD:
+      return files.close_on_exec(fd) ? FD_CLOEXEC : 0;
+    case F_SETFD:
+      files.set_close_on_exec(fd, argument & FD_CLOEXEC);
+      return 0;
+    case F_GETFL:
+      return file->flags;
     case F_SETFL: {
       constexpr unsigned kSettable = O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT | O_NOATIME;
       if (file->path_only()) return -EBADF;

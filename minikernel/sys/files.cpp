@@ -51,7 +51,8 @@ long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t c
     if (!get_user(part, vector + i * sizeof(iovec))) return done > 0 ? done : -EFAULT;
     if (part.iov_len == 0) continue;
     uint64_t size = min(part.iov_len, kMaxTransfer - static_cast<uint64_t>(done));
-    long moved = transfer(direction, *file, UserBuffer{reinterpret_cast<uint64_t>(part.iov_base), size}, nullptr);
+    long moved =
+        transfer(direction, *file, UserBuffer{reinterpret_cast<uint64_t>(part.iov_base), size}, nullptr);
     if (moved < 0) return done > 0 ? done : moved;
     done += moved;
     if (static_cast<uint64_t>(moved) < size) break;
@@ -103,15 +104,21 @@ long sys_lseek(int fd, int64_t offset, unsigned whence) {
   int64_t size = static_cast<int64_t>(file->inode().size);
   int64_t start = 0;
   switch (whence) {
-    case SEEK_SET: break;
-    case SEEK_CUR: start = static_cast<int64_t>(file->position); break;
-    case SEEK_END: start = size; break;
+    case SEEK_SET:
+      break;
+    case SEEK_CUR:
+      start = static_cast<int64_t>(file->position);
+      break;
+    case SEEK_END:
+      start = size;
+      break;
     case SEEK_DATA:  // files have no holes: data up to the end, one hole after it
     case SEEK_HOLE:
       if (offset < 0 || offset >= size) return -ENXIO;
       if (whence == SEEK_HOLE) offset = size;
       break;
-    default: return -EINVAL;
+    default:
+      return -EINVAL;
   }
   int64_t position;
   if (__builtin_add_overflow(start, offset, &position)) return -EOVERFLOW;
@@ -124,8 +131,12 @@ long sys_ioctl(int fd, unsigned command, uint64_t argument) {
   Ref<File> file = current().files->get(fd);
   if (!file || file->path_only()) return -EBADF;
   switch (command) {
-    case FIOCLEX: current().files->set_close_on_exec(fd, true); return 0;
-    case FIONCLEX: current().files->set_close_on_exec(fd, false); return 0;
+    case FIOCLEX:
+      current().files->set_close_on_exec(fd, true);
+      return 0;
+    case FIONCLEX:
+      current().files->set_close_on_exec(fd, false);
+      return 0;
   }
   return file->inode().ioctl(*file, command, argument);
 }
@@ -185,8 +196,8 @@ long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress
   SignalSet old = current().signals.blocked;
   current().signals.blocked = blocked & ~kUnblockable;
   long ready = poll_until(fds, count, limit_ns);
-  // Pending signals that only the old mask holds back must be delivered under the new one: the frame is built on the
-  // way out, and gives back the old mask.
+  // Pending signals that only the old mask holds back must be delivered under the new one: the frame is built
+  // on the way out, and gives back the old mask.
   if (ready == -EINTR) {
     current().signals.restore_mask(old);
   } else {

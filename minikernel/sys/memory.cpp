@@ -32,7 +32,8 @@ long sys_mprotect(uint64_t address, uint64_t length, uint64_t prot) {
   return current().mm->mprotect(address, length, prot);
 }
 
-long sys_mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags, uint64_t new_address) {
+long sys_mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
+                uint64_t new_address) {
   return current().mm->mremap(address, old_length, new_length, flags, new_address);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Calls that ask about a name: status, access, links, the working directory. The program runs as root, so permission
-// bits only matter where they do for root: a regular file is executable when some x bit is set.
+// Calls that ask about a name: status, access, links, the working directory. The program runs as root, so
+// permission bits only matter where they do for root: a regular file is executable when some x bit is set.
 #include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
@@ -86,7 +86,9 @@ long access_at(int directory, UserAddress path, int mode, unsigned flags) {
 }  // namespace
 
 long sys_stat(UserAddress path, UserAddress out) { return stat_at(AT_FDCWD, path, 0, out); }
-long sys_lstat(UserAddress path, UserAddress out) { return stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, out); }
+long sys_lstat(UserAddress path, UserAddress out) {
+  return stat_at(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, out);
+}
 
 long sys_fstat(int fd, UserAddress out) {
   Ref<File> file = current().files->get(fd);
@@ -137,7 +139,9 @@ long sys_getcwd(UserAddress buffer, uint64_t size) {
   long result = -ENAMETOOLONG;
   if (path != nullptr) {
     uint64_t length = strlen(path) + 1;
-    result = length > size ? -ERANGE : copy_to_user(buffer, path, length) ? static_cast<long>(length) : -EFAULT;
+    result = length > size                        ? -ERANGE
+             : copy_to_user(buffer, path, length) ? static_cast<long>(length)
+                                                  : -EFAULT;
   }
   kfree(text);
   return result;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Signal system calls (Linux kernel/signal.c). With one process, every signal is for oneself: another pid is ESRCH.
+// Signal system calls (Linux kernel/signal.c). With one process, every signal is for oneself: another pid is
+// ESRCH.
 #include <linux/signal.h>
 
 #include "sys/syscall.h"
@@ -51,10 +52,17 @@ long sys_rt_sigprocmask(int how, UserAddress in, UserAddress out, uint64_t set_s
     if (!get_user(wanted, in)) return -EFAULT;
     wanted &= ~kUnblockable;
     switch (how) {
-      case SIG_BLOCK: blocked |= wanted; break;
-      case SIG_UNBLOCK: blocked &= ~wanted; break;
-      case SIG_SETMASK: blocked = wanted; break;
-      default: return -EINVAL;
+      case SIG_BLOCK:
+        blocked |= wanted;
+        break;
+      case SIG_UNBLOCK:
+        blocked &= ~wanted;
+        break;
+      case SIG_SETMASK:
+        blocked = wanted;
+        break;
+      default:
+        return -EINVAL;
     }
   }
   return out != 0 && !put_user(out, old) ? -EFAULT : 0;

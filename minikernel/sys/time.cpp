@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Clocks and sleeping. All clocks are the one counter of arch/x86_64/clock.h; the wall clock starts at a fixed date, so
-// that runs repeat. Processor time is time since the task started: it has had the CPU since then.
+// Clocks and sleeping. All clocks are the one counter of arch/x86_64/clock.h; the wall clock starts at a
+// fixed date, so that runs repeat. Processor time is time since the task started: it has had the CPU since
+// then.
 #include <linux/time.h>
 
 #include "arch/x86_64/clock.h"
@@ -25,13 +26,16 @@ Result<uint64_t> read_clock(int clock) {
   switch (clock) {
     case CLOCK_REALTIME:
     case CLOCK_REALTIME_COARSE:
-    case CLOCK_TAI: return wall_clock_ns();
+    case CLOCK_TAI:
+      return wall_clock_ns();
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_MONOTONIC_COARSE:
-    case CLOCK_BOOTTIME: return now_ns();
+    case CLOCK_BOOTTIME:
+      return now_ns();
     case CLOCK_PROCESS_CPUTIME_ID:
-    case CLOCK_THREAD_CPUTIME_ID: return now_ns() - current().start_ns;
+    case CLOCK_THREAD_CPUTIME_ID:
+      return now_ns() - current().start_ns;
   }
   return Errno{EINVAL};
 }

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "init.h"
+
+#include "arch/x86_64/memory_layout.h"
+#include "arch/x86_64/percpu.h"
+#include "arch/x86_64/trace.h"
+#include "arch/x86_64/trap.h"
+#include "arch/x86_64/uart.h"
+#include "boot/boot_info.h"
+#include "boot/init_cpu.h"
+#include "fs/dev.h"
+#include "fs/initramfs.h"
+#include "fs/self.h"
+#include "fs/vfs.h"
+#include "lib/assert.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/page_cache.h"
+#include "proc/exec.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+// As a shell has it: what could not be executed, and what was not found.
+constexpr int kExitNotExecutable = 126;
+constexpr int kExitNotFound = 127;
+
+size_t free_at_start;
+
+// The strings of a file such as /etc/init.argv: terminated, one after the other. False: there is no such
+// file.
+bool read_strings(const char* path, ArgumentBuffer& out) {
+  Result<Ref<File>> file = vfs_open(vfs_root(), path, O_RDONLY);
+  if (!file.ok()) return false;
+  char part[256];
+  char last = 0;
+  for (uint64_t offset = 0;;) {
+    long bytes = (*file)->inode().read_kernel(offset, part, sizeof(part));
+    if (bytes <= 0) break;
+    if (out.append(part, static_cast<size_t>(bytes)) < 0) panic("%s is too large", path);
+    offset += static_cast<uint64_t>(bytes);
+    last = part[bytes - 1];
+  }
+  if (last != 0) out.append("", 1);
+  return true;
+}
+
+// Descriptors 0, 1, 2.
+void open_console(FileTable& files) {
+  for (int fd = 0; fd < 3; ++fd) {
+    Result<Ref<File>> file = vfs_open(vfs_root(), "/dev/console", O_RDWR);
+    if (!file.ok() || !files.install(*file, false, 0, 3).ok()) panic("cannot open /dev/console");
+  }
+}
+
+Task& make_init() {
+  Task* task = create<Task>();
+  if (task == nullptr) panic("no memory for init");
+  task->pid = task->tgid = kInitPid;
+  task->files = make<FileTable>();
+  task->fs = make<FileSystemContext>();
+  task->handlers = make<SignalHandlers>();
+  if (!task->files || !task->fs || !task->handlers) panic("no memory for init");
+  task->fs->directory = vfs_root();
+  this_cpu().current = task;
+  trace(TraceType::kTaskSwitch, task->pid, task->tgid);
+  open_console(*task->files);
+  return *task;
+}
+
+void say_why(const char* path, long error) {
+  char line[256];
+  format_text(line, sizeof(line), "minikernel: cannot run %s: error %ld\n", path, -error);
+  for (const char* at = line; *at != 0; ++at) uart_put(static_cast<uint8_t>(*at));
+}
+
+[[noreturn]] void start_init() {
+  char path[256] = "/init";
+  boot_option("init", path, sizeof(path));
+  Task& task = make_init();
+  static TrapFrame frame;
+  long error = 0;
+  {
+    ArgumentBuffer arguments, environment;
+    if (!read_strings("/etc/init.argv", arguments)) arguments.append_string(path);
+    if (!read_strings("/etc/init.envp", environment)) {
+      environment.append_string("PATH=/bin:/usr/bin");
+      environment.append_string("HOME=/");
+    }
+    error = exec(task, path, arguments, environment, frame);
+  }
+  if (error < 0) {
+    log("cannot run %s: error %ld", path, -error);
+    say_why(path, error);
+    do_exit((error == -ENOENT ? kExitNotFound : kExitNotExecutable) << 8);
+  }
+  enter_user(frame);
+}
+
+}  // namespace
+
+void init_exited(int status) {
+  trace(TraceType::kTaskSwitch, 0, 0);
+  size_t now = free_frame_count();
+  if (now != free_at_start) panic("frames: %lu free, %lu after boot", now, free_at_start);
+  log("frames: %lu free, as after boot", now);
+  log("init exited with status %d", status);
+  machine_exit(static_cast<uint32_t>(status));
+}
+
+void kernel_main() {
+  vfs_init();
+  const BootInfo& info = boot_info();
+  if (info.initramfs_bytes != 0) {
+    size_t entries = unpack_initramfs(static_cast<const uint8_t*>(phys_to_virt(info.initramfs_start)),
+                                      info.initramfs_bytes);
+    log("initramfs: %lu entries", entries);
+  }
+  dev_init();
+  self_init();
+  free_at_start = free_frame_count();
+  start_init();
+}
+
+}  // namespace mk

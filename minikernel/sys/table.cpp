@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Which system calls there are, and the way in. Numbers are Linux's, from <asm/unistd.h>.
+#include <asm/unistd.h>
+
+#include "arch/x86_64/trace.h"
+#include "arch/x86_64/trap.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "sys/syscall.h"
+
+namespace mk {
+namespace {
+
+// From an array of registers to a function's own parameter types.
+template <unsigned... kIndex>
+struct Indices {};
+
+template <typename... Args, unsigned... kIndex>
+long spread(long (*function)(Args...), const uint64_t* arguments, Indices<kIndex...>) {
+  (void)arguments;  // of a function without parameters
+  return function(static_cast<Args>(arguments[kIndex])...);
+}
+
+template <typename... Args>
+constexpr auto indices_for(long (*)(Args...)) {
+  constexpr unsigned kCount = sizeof...(Args);
+  if constexpr (kCount == 0) return Indices<>();
+  if constexpr (kCount == 1) return Indices<0>();
+  if constexpr (kCount == 2) return Indices<0, 1>();
+  if constexpr (kCount == 3) return Indices<0, 1, 2>();
+  if constexpr (kCount == 4) return Indices<0, 1, 2, 3>();
+  if constexpr (kCount == 5) return Indices<0, 1, 2, 3, 4>();
+  if constexpr (kCount == 6) return Indices<0, 1, 2, 3, 4, 5>();
+}
+
+template <auto kFunction>
+long call(const uint64_t* arguments) {
+  return spread(kFunction, arguments, indices_for(kFunction));
+}
+
+struct Name {
+  unsigned number;
+  const char* name;
+};
+constexpr Name kNames[] = {
+#include "system_call_names.inc"
+};
+
+constexpr unsigned kHandlers = 512;
+
+struct Table {
+  SyscallHandler handlers[kHandlers];
+};
+
+constexpr Table make_table() {
+  Table table = {};
+  auto& h = table.handlers;
+  h[__NR_read] = call<sys_read>;
+  h[__NR_write] = call<sys_write>;
+  h[__NR_readv] = call<sys_readv>;
+  h[__NR_writev] = call<sys_writev>;
+  h[__NR_pread64] = call<sys_pread64>;
+  h[__NR_pwrite64] = call<sys_pwrite64>;
+  h[__NR_lseek] = call<sys_lseek>;
+  h[__NR_ioctl] = call<sys_ioctl>;
+  h[__NR_poll] = call<sys_poll>;
+  h[__NR_ppoll] = call<sys_ppoll>;
+  h[__NR_getdents64] = call<sys_getdents64>;
+  h[__NR_open] = call<sys_open>;
+  h[__NR_openat] = call<sys_openat>;
+  h[__NR_close] = call<sys_close>;
+  h[__NR_dup] = call<sys_dup>;
+  h[__NR_dup2] = call<sys_dup2>;
+  h[__NR_dup3] = call<sys_dup3>;
+  h[__NR_fcntl] = call<sys_fcntl>;
+  h[__NR_stat] = call<sys_stat>;
+  h[__NR_lstat] = call<sys_lstat>;
+  h[__NR_fstat] = call<sys_fstat>;
+  h[__NR_newfstatat] = call<sys_newfstatat>;
+  h[__NR_statx] = call<sys_statx>;
+  h[__NR_access] = call<sys_access>;
+  h[__NR_faccessat] = call<sys_faccessat>;
+  h[__NR_faccessat2] = call<sys_faccessat2>;
+  h[__NR_readlink] = call<sys_readlink>;
+  h[__NR_readlinkat] = call<sys_readlinkat>;
+  h[__NR_getcwd] = call<sys_getcwd>;
+  h[__NR_chdir] = call<sys_chdir>;
+  h[__NR_fchdir] = call<sys_fchdir>;
+  h[__NR_umask] = call<sys_umask>;
+  h[__NR_mmap] = call<sys_mmap>;
+  h[__NR_munmap] = call<sys_munmap>;
+  h[__NR_mprotect] = call<sys_mprotect>;
+  h[__NR_mremap] = call<sys_mremap>;
+  h[__NR_brk] = call<sys_brk>;
+  h[__NR_madvise] = call<sys_madvise>;
+  h[__NR_mincore] = call<sys_mincore>;
+  h[__NR_exit] = call<sys_exit>;
+  h[__NR_exit_group] = call<sys_exit_group>;
+  h[__NR_getpid] = call<sys_getpid>;
+  h[__NR_gettid] = call<sys_gettid>;
+  h[__NR_getppid] = call<sys_getppid>;
+  h[__NR_getuid] = call<sys_getuid>;
+  h[__NR_getgid] = call<sys_getgid>;
+  h[__NR_geteuid] = call<sys_geteuid>;
+  h[__NR_getegid] = call<sys_getegid>;
+  h[__NR_getpgrp] = call<sys_getpgrp>;
+  h[__NR_getpgid] = call<sys_getpgid>;
+  h[__NR_getsid] = call<sys_getsid>;
+  h[__NR_sched_yield] = call<sys_sched_yield>;
+  h[__NR_sched_getaffinity] = call<sys_sched_getaffinity>;
+  h[__NR_set_tid_address] = call<sys_set_tid_address>;
+  h[__NR_set_robust_list] = call<sys_set_robust_list>;
+  h[__NR_arch_prctl] = call<sys_arch_prctl>;
+  h[__NR_prctl] = call<sys_prctl>;
+  h[__NR_futex] = call<sys_futex>;
+  h[__NR_getrlimit] = call<sys_getrlimit>;
+  h[__NR_setrlimit] = call<sys_setrlimit>;
+  h[__NR_prlimit64] = call<sys_prlimit64>;
+  h[__NR_getrusage] = call<sys_getrusage>;
+  h[__NR_times] = call<sys_times>;
+  h[__NR_rt_sigaction] = call<sys_rt_sigaction>;
+  h[__NR_rt_sigprocmask] = call<sys_rt_sigprocmask>;
+  h[__NR_rt_sigpending] = call<sys_rt_sigpending>;
+  h[__NR_rt_sigreturn] = call<sys_rt_sigreturn>;
+  h[__NR_sigaltstack] = call<sys_sigaltstack>;
+  h[__NR_kill] = call<sys_kill>;
+  h[__NR_tkill] = call<sys_tkill>;
+  h[__NR_tgkill] = call<sys_tgkill>;
+  h[__NR_rt_sigqueueinfo] = call<sys_rt_sigqueueinfo>;
+  h[__NR_clock_gettime] = call<sys_clock_gettime>;
+  h[__NR_clock_getres] = call<sys_clock_getres>;
+  h[__NR_gettimeofday] = call<sys_gettimeofday>;
+  h[__NR_time] = call<sys_time>;
+  h[__NR_nanosleep] = call<sys_nanosleep>;
+  h[__NR_clock_nanosleep] = call<sys_clock_nanosleep>;
+  h[__NR_uname] = call<sys_uname>;
+  h[__NR_sysinfo] = call<sys_sysinfo>;
+  h[__NR_getrandom] = call<sys_getrandom>;
+  return table;
+}
+
+constexpr Table kTable = make_table();
+
+// Says once per program that something is missing.
+bool first_time(uint64_t number) {
+  uint64_t* logged = current().unimplemented_logged;
+  constexpr uint64_t kNumbers = sizeof(current().unimplemented_logged) * 8;
+  uint64_t bit = number < kNumbers ? number : kNumbers - 1;
+  uint64_t mask = 1ul << bit % 64;
+  if (logged[bit / 64] & mask) return false;
+  logged[bit / 64] |= mask;
+  return true;
+}
+
+}  // namespace
+
+SyscallHandler syscall_handler(uint64_t number) {
+  return number < kHandlers ? kTable.handlers[number] : nullptr;
+}
+
+const char* syscall_name(uint64_t number) {
+  for (const Name& name : kNames)
+    if (name.number == number) return name.name;
+  return nullptr;
+}
+
+void log_unimplemented(uint64_t number, const char* detail) {
+  if (!first_time(number)) return;
+  const char* name = syscall_name(number);
+  log("%s[%d]: unimplemented system call %lu (%s%s%s)", current().name, current().pid, number,
+      name != nullptr ? name : "no such call in Linux", *detail != 0 ? ": " : "", detail);
+}
+
+void handle_syscall(TrapFrame& frame) {
+  Task& task = current();
+  uint64_t number = frame.error_code;
+  const uint64_t arguments[6] = {frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9};
+  task.frame = &frame;
+  trace(TraceType::kSyscallEnter, number, arguments[0], arguments[1], arguments[2], arguments[3],
+        arguments[4], arguments[5]);
+  SyscallHandler handler = syscall_handler(number);
+  long result = -ENOSYS;
+  if (handler != nullptr) {
+    result = handler(arguments);
+  } else {
+    log_unimplemented(number, "");
+  }
+  frame.rax = static_cast<uint64_t>(result);
+  trace(TraceType::kSyscallExit, number, result);
+}
+
+}  // namespace mk
