@@ -5,17 +5,12 @@
 # NAME.corpus beside the CMakeLists.txt, when there is one.
 if(MMUSCOPE_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
-    message(FATAL_ERROR "MMUSCOPE_FUZZ needs clang: -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++")
+    message(FATAL_ERROR "MMUSCOPE_FUZZ needs clang: tools/fuzz sets it up")
   endif()
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
   set(BUILD_TESTING OFF)
   add_custom_target(fuzzers)
-endif()
-
-# clang before 16 has all of the concepts that libstdc++'s <expected> needs, but does not say so.
-if(CMAKE_CXX_COMPILER_ID STREQUAL Clang AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 16)
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-D__cpp_concepts=202002L> -Wno-builtin-macro-redefined)
 endif()
 
 function(mmuscope_add_fuzzer name library)

@@ -6,4 +6,6 @@ if(MMUSCOPE_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
                       -Wno-error=maybe-uninitialized -Wno-error=stringop-overflow)
   add_link_options(-fsanitize=address,undefined)
+  add_library(sanitizer_defaults OBJECT cmake/sanitizer_defaults.cpp)
+  link_libraries(sanitizer_defaults)
 endif()
