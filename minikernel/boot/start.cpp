@@ -61,6 +61,7 @@ extern "C" [[noreturn]] void start_boot_cpu(uint64_t start_info) {
   self.self = &self;
   write_msr(kMsrGsBase, reinterpret_cast<uint64_t>(&self));
   init_uart();
+  silence_pic();
   make_traps();
   load_traps();
   read_boot_info(start_info);

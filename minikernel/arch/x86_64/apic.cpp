@@ -32,6 +32,20 @@ void send(uint32_t target, uint32_t command) {
 
 }  // namespace
 
+// 8259A: four initialisation words each (Intel data sheet 231468), then the mask.
+void silence_pic() {
+  constexpr uint16_t kMaster = 0x20;
+  constexpr uint16_t kPorts[] = {kMaster, 0xa0};
+  for (const uint16_t port : kPorts) {
+    bool master = port == kMaster;
+    out8(port, 0x11);
+    out8(port + 1, master ? kPicVector : kPicVector + 8);
+    out8(port + 1, master ? 0x04 : 0x02);
+    out8(port + 1, 0x01);
+    out8(port + 1, 0xff);
+  }
+}
+
 void init_apic() { reg(kSpurious) = kSoftwareEnable | kSpuriousVector; }
 uint32_t apic_id() { return reg(kId) >> 24; }
 void apic_end_of_interrupt() { reg(kEndOfInterrupt) = 0; }

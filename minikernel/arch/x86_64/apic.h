@@ -9,6 +9,9 @@
 
 namespace mk {
 
+// The old interrupt controllers, which firmware may have left ticking: moved away from the exceptions, and masked.
+void silence_pic();
+
 void init_apic();  // accepts interrupts from now on
 uint32_t apic_id();
 void apic_end_of_interrupt();

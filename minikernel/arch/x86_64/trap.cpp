@@ -60,8 +60,10 @@ void handle_interrupt(TrapFrame& frame) {
     case kHelloVector:
       __atomic_fetch_add(&this_cpu().hellos, 1, __ATOMIC_RELEASE);
       return apic_end_of_interrupt();
+    case kPicVector + 7:
+    case kPicVector + 15:
     case kSpuriousVector:
-      return;  // wants no end of interrupt
+      return;  // these want no end of interrupt
   }
   panic_at(frame, "unexpected interrupt %lu", frame.vector);
 }

@@ -24,6 +24,8 @@ void return_to_user_work(TrapFrame& frame);
 
 // The interrupt that CPUs send one another at boot, to see that they can.
 inline constexpr uint8_t kHelloVector = 0xf0;
+// 16 vectors for the masked interrupt controllers: numbers 7 and 15 can still come, spurious.
+inline constexpr uint8_t kPicVector = 0x20;
 inline constexpr uint8_t kSpuriousVector = 0xff;
 
 // For boot: the interrupt table, shared by all CPUs; and what makes a CPU use it, and SYSCALL.
