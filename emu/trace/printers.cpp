@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "trace/printers.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "trace/system_call_names.h"
+#include "x86/paging_entry.h"
+
+namespace mmuscope::trace {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Bits 9-11 and 52-54 belong to software: minikernel's, minikernel/arch/x86_64/pte.h.
+struct Bit {
+  uint64_t mask;
+  const char* name;
+  char letter;
+};
+constexpr Bit kBits[] = {{x86::pte::kPresent, "P", 'P'},
+                         {x86::pte::kWritable, "W", 'W'},
+                         {x86::pte::kUser, "U", 'U'},
+                         {x86::pte::kWriteThrough, "PWT", 't'},
+                         {x86::pte::kCacheDisable, "PCD", 'c'},
+                         {x86::pte::kAccessed, "A", 'A'},
+                         {x86::pte::kDirty, "D", 'D'},
+                         {x86::pte::kGlobal, "G", 'G'},
+                         {1u << 9, "SPECIAL", 'Z'},
+                         {1u << 10, "UFFD_WP", 'F'},
+                         {1u << 11, "SOFT_DIRTY", 's'},
+                         {uint64_t{1} << 52, "EXCL", 'E'},
+                         {uint64_t{1} << 53, "PIN", 'p'},
+                         {uint64_t{1} << 54, "PIN_WRITE", 'w'},
+                         {x86::pte::kExecuteDisable, "XD", 'x'}};
+
+std::string hex(uint64_t value) { return fmt::format("0x{:016x}", value); }
+
+std::string letters(uint64_t entry) {
+  if (entry == 0) return "-";
+  std::string text;
+  for (const Bit& bit : kBits)
+    if (entry & bit.mask) text += bit.letter;
+  return text.empty() ? "." : text;
+}
+
+std::string access_name(const x86::Access& access) {
+  return fmt::format("{} {}", access.user ? "user" : "kernel", access_type_name(access.type));
+}
+
+std::string cut(std::string text, size_t width) {
+  if (text.size() > width) text = text.substr(0, width - 1) + "~";
+  return text;
+}
+
+template <typename T>
+Json optional_json(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+void line(std::ostream& out, const Json& json) {
+  out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+}
+
+const char* size_name(x86::PageSize size) {
+  switch (size) {
+    case x86::PageSize::k4K:
+      return "4K";
+    case x86::PageSize::k2M:
+      return "2M";
+    case x86::PageSize::k1G:
+      return "1G";
+  }
+  return "?";
+}
+
+std::string rights(const x86::Translation& page) {
+  std::string text = page.user ? "u" : "k";
+  text += 'r';
+  text += page.writable ? 'w' : '-';
+  text += page.executable ? 'x' : '-';
+  text += page.dirty ? 'D' : '-';
+  text += page.global ? 'G' : '-';
+  return text;
+}
+
+const char* outcome_of(const FaultRow& row) { return row.outcome ? fault_outcome_name(*row.outcome) : "-"; }
+
+}  // namespace
+
+bool FaultFilter::accepts(const FaultRow& row) const {
+  const uint64_t outcome = row.outcome ? static_cast<uint64_t>(*row.outcome) : 0;
+  const uint64_t address = row.fault.access.linear;
+  return (pids.empty() || pids.contains(row.moment.pid)) &&
+         (outcomes.empty() || outcomes.contains(outcome)) && address >= first_address &&
+         address <= last_address;
+}
+
+// ---- faults
+
+void FaultPrinter::header() {
+  if (format_ == Format::kJson) return;
+  out_ << fmt::format("{:>6} {:>3} {:>3} {:<12} {:>16} {:<17} {:>7} {:<7}  {:<12} {:>6}  {}\n", "seq", "cpu",
+                      "pid", "access", "address", "reason", "entry", "-> now", "outcome", "instr", "where");
+}
+
+void FaultPrinter::print(const FaultRow& row) {
+  const Moment& at = row.moment;
+  const x86::PageFault& fault = row.fault;
+  if (format_ == Format::kJson) {
+    Json json;
+    json["seq"] = row.seq;
+    json["icount"] = at.icount;
+    json["cpu"] = at.cpu;
+    json["pid"] = at.pid;
+    json["cpl"] = at.cpl;
+    json["rip"] = hex(at.rip);
+    json["symbol"] = row.symbol;
+    json["address"] = hex(fault.access.linear);
+    json["access"] = access_type_name(fault.access.type);
+    json["error_code"] = fault.error_code();
+    json["reason"] = fault_reason_name(fault.reason);
+    json["level"] = fault.level;
+    json["entry_address"] = hex(fault.entry_address);
+    json["entry_before"] = hex(fault.entry_value);
+    json["entry_after"] = row.entry_after ? Json(hex(*row.entry_after)) : Json(nullptr);
+    json["outcome"] = row.outcome ? Json(fault_outcome_name(*row.outcome)) : Json(nullptr);
+    json["handler_instructions"] = row.outcome ? Json(row.handler.instructions) : Json(nullptr);
+    return line(out_, json);
+  }
+  const std::string where = row.symbol.empty() ? fmt::format("{:x}", at.rip) : row.symbol;
+  const std::string reason =
+      fmt::format("{} {}", fault_reason_name(fault.reason), x86::pte::level_name(fault.level));
+  out_ << fmt::format("{:>6} {:>3} {:>3} {:<12} {:>16x} {:<17} {:>7} {:<7}  {:<12} {:>6}  {}\n", row.seq,
+                      at.cpu, at.pid, access_name(fault.access), fault.access.linear, cut(reason, 17),
+                      letters(fault.entry_value), row.entry_after ? letters(*row.entry_after) : "",
+                      outcome_of(row), row.outcome ? fmt::to_string(row.handler.instructions) : "",
+                      cut(where, 24));
+}
+
+// ---- TLB
+
+void TlbPrinter::header() {
+  if (format_ == Format::kJson) return;
+  out_ << fmt::format("{:>6} {:>3} {:>3} {:<6} {:<15} {:>4} {:>16} {:<4} {:>11} {:<6}  {}\n", "seq", "cpu",
+                      "pid", "event", "cause", "pcid", "linear", "size", "physical", "rights", "where");
+}
+
+void TlbPrinter::print(const Event& event) {
+  const auto* insert = event.as<TlbInsert>();
+  const auto* remove = event.as<TlbRemove>();
+  const auto* flush = event.as<TlbFlush>();
+  if (insert == nullptr && remove == nullptr && flush == nullptr) return;
+  const Moment& at = event.moment;
+  const std::string symbol = symbolizer_.describe(at.pid, at.rip);
+  const char* what = insert != nullptr ? "insert" : remove != nullptr ? "remove" : "flush";
+  const std::string cause = insert != nullptr   ? access_name(insert->access)
+                            : remove != nullptr ? tlb_cause_name(remove->cause)
+                                                : tlb_cause_name(flush->cause);
+  const x86::TlbEntry* entry = insert != nullptr   ? &insert->entry
+                               : remove != nullptr ? &remove->entry
+                                                   : nullptr;
+  if (format_ == Format::kJson) {
+    Json json;
+    json["seq"] = event.seq;
+    json["icount"] = at.icount;
+    json["cpu"] = at.cpu;
+    json["pid"] = at.pid;
+    json["cpl"] = at.cpl;
+    json["rip"] = hex(at.rip);
+    json["symbol"] = symbol;
+    json["event"] = what;
+    json["cause"] = cause;
+    if (entry != nullptr) {
+      const x86::Translation& page = entry->page;
+      json["pcid"] = entry->pcid;
+      json["linear"] = hex(page.linear_base);
+      json["physical"] = hex(page.physical_base);
+      json["size"] = size_name(page.size);
+      json["writable"] = page.writable;
+      json["user"] = page.user;
+      json["executable"] = page.executable;
+      json["dirty"] = page.dirty;
+      json["global"] = page.global;
+      json["key"] = page.key;
+    } else {
+      json["pcid"] = optional_json(flush->pcid);
+      json["linear"] = flush->linear != 0 ? Json(hex(flush->linear)) : Json(nullptr);
+    }
+    return line(out_, json);
+  }
+  const std::string where = symbol.empty() ? fmt::format("{:x}", at.rip) : symbol;
+  const auto head = fmt::format("{:>6} {:>3} {:>3} {:<6} {:<15}", event.seq, at.cpu, at.pid, what, cause);
+  if (entry != nullptr) {
+    const x86::Translation& page = entry->page;
+    out_ << fmt::format("{} {:>4} {:>16x} {:<4} {:>11x} {:<6}  {}\n", head, entry->pcid, page.linear_base,
+                        size_name(page.size), page.physical_base, rights(page), cut(where, 36));
+  } else {
+    out_ << fmt::format(
+        "{} {:>4} {:>16} {:<4} {:>11} {:<6}  {}\n", head, flush->pcid ? fmt::to_string(*flush->pcid) : "all",
+        flush->linear != 0 ? fmt::format("{:x}", flush->linear) : "-", "", "", "", cut(where, 36));
+  }
+}
+
+// ---- one walk
+
+namespace {
+
+void walk_json(std::ostream& out, const Event& event, const x86::WalkTrace& walk, const x86::Access& access,
+               const x86::PageFault* fault, const x86::TlbEntry* entry, const std::string& symbol) {
+  Json json;
+  json["seq"] = event.seq;
+  json["event"] = event_name(event);
+  json["icount"] = event.moment.icount;
+  json["cpu"] = event.moment.cpu;
+  json["pid"] = event.moment.pid;
+  json["cpl"] = event.moment.cpl;
+  json["rip"] = hex(event.moment.rip);
+  json["symbol"] = symbol;
+  json["address"] = hex(access.linear);
+  json["access"] = access_type_name(access.type);
+  json["user"] = access.user;
+  json["cr3"] = hex(event.moment.cr3);
+  json["steps"] = Json::array();
+  for (const x86::WalkStep& step : walk) {
+    json["steps"].push_back({{"level", step.level},
+                             {"table", x86::pte::level_name(step.level)},
+                             {"index", x86::pte::index_of(access.linear, step.level)},
+                             {"entry_address", hex(step.entry_address)},
+                             {"entry_before", hex(step.entry_before)},
+                             {"entry_after", hex(step.entry_after)}});
+  }
+  if (fault != nullptr) {
+    json["fault"] = {{"reason", fault_reason_name(fault->reason)},
+                     {"level", fault->level},
+                     {"error_code", fault->error_code()}};
+  } else {
+    json["page"] = {{"physical", hex(entry->page.physical_base)}, {"size", size_name(entry->page.size)}};
+  }
+  line(out, json);
+}
+
+}  // namespace
+
+Expected<void> print_walk(std::ostream& out, Format format, const Event& event,
+                          const Symbolizer& symbolizer) {
+  const auto* fault = event.as<PageFault>();
+  const auto* insert = event.as<TlbInsert>();
+  if (fault == nullptr && insert == nullptr)
+    return fail(ErrorKind::kUsage,
+                fmt::format("event {} is a {}: only page faults and TLB inserts have a walk", event.seq,
+                            event_name(event)));
+  const x86::WalkTrace& walk = fault != nullptr ? fault->walk : insert->walk;
+  const x86::Access& access = fault != nullptr ? fault->fault.access : insert->access;
+  const Moment& at = event.moment;
+  const std::string symbol = symbolizer.describe(at.pid, at.rip);
+  if (format == Format::kJson) {
+    walk_json(out, event, walk, access, fault != nullptr ? &fault->fault : nullptr,
+              insert != nullptr ? &insert->entry : nullptr, symbol);
+    return {};
+  }
+  out << fmt::format("event {}, a {}: {} of 0x{:016x} at instruction {}\n", event.seq, event_name(event),
+                     access_name(access), access.linear, at.icount);
+  out << fmt::format("cpu {}, pid {}, CPL {}, rip 0x{:016x} {}\n", at.cpu, at.pid, at.cpl, at.rip, symbol);
+  out << fmt::format("CR3 0x{:016x}, {}-level paging\n", at.cr3, at.la57 ? 5 : 4);
+  std::string path;
+  for (const x86::WalkStep& step : walk) {
+    const bool last = &step == &walk.last();
+    path += fmt::format("{}{}[{}]", path.empty() ? "" : ".", x86::pte::level_name(step.level),
+                        x86::pte::index_of(access.linear, step.level));
+    out << fmt::format("  {:<10} at 0x{:012x}: 0x{:016x}  {}\n",
+                       fmt::format("{}[{}]", x86::pte::level_name(step.level),
+                                   x86::pte::index_of(access.linear, step.level)),
+                       step.entry_address, step.entry_before, describe_entry(step.entry_before, last));
+    if (step.entry_after != step.entry_before)
+      out << fmt::format("  {:<10}    {:>14}  0x{:016x}  {}\n", "", "set by CPU", step.entry_after,
+                         describe_entry(step.entry_after, last));
+  }
+  if (fault != nullptr) {
+    out << fmt::format("  refused at {}: {}, error code 0x{:x}\n", path,
+                       fault_reason_name(fault->fault.reason), fault->fault.error_code());
+  } else {
+    const x86::Translation& page = insert->entry.page;
+    out << fmt::format("  {} -> physical 0x{:x}, page of {}, {}\n", path, page.physical(access.linear),
+                       size_name(page.size), rights(page));
+  }
+  return {};
+}
+
+// ---- sums
+
+namespace {
+
+constexpr size_t kNameWidth = 18;
+
+Json watch_json(const Tally& tally, const std::vector<std::string>& ranges) {
+  Json json = Json::object();
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const WatchCounts counts = i < tally.watched.size() ? tally.watched[i] : WatchCounts{};
+    json[ranges[i]] = {{"reads", counts.reads}, {"writes", counts.writes}, {"lines", counts.lines}};
+  }
+  return json;
+}
+
+Json tally_json(const Tally& tally, const std::vector<std::string>& ranges, bool counted) {
+  Json json;
+  json["count"] = tally.count;
+  json["measured"] = tally.measured;
+  json["instructions"] = tally.work.instructions;
+  json["tlb_inserts"] = tally.work.tlb_inserts;
+  json["tlb_removals"] = tally.work.tlb_removals;
+  json["tlb_flushes"] = tally.work.tlb_flushes;
+  if (counted) json["accesses"] = watch_json(tally, ranges);
+  return json;
+}
+
+void tally_header(std::ostream& out, const char* what, const Stats& stats, bool counted) {
+  out << fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", what, kNameWidth, "count", "instr",
+                     "each", "tlb+", "tlb-", "flush");
+  if (counted)
+    for (const std::string& range : stats.ranges()) out << fmt::format("  {:>20}", range + " r/w/lines");
+  out << '\n';
+}
+
+void tally_row(std::ostream& out, const std::string& name, const Tally& tally, const Stats& stats,
+               bool counted) {
+  const uint64_t each = tally.measured != 0 ? tally.work.instructions / tally.measured : 0;
+  out << fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", cut(name, kNameWidth), kNameWidth,
+                     tally.count, tally.work.instructions, each, tally.work.tlb_inserts,
+                     tally.work.tlb_removals, tally.work.tlb_flushes);
+  if (counted) {
+    for (size_t i = 0; i < stats.ranges().size(); ++i) {
+      const WatchCounts counts = i < tally.watched.size() ? tally.watched[i] : WatchCounts{};
+      out << fmt::format("  {:>20}", fmt::format("{}/{}/{}", counts.reads, counts.writes, counts.lines));
+    }
+  }
+  out << '\n';
+}
+
+std::string outcome_key(uint64_t outcome) {
+  return outcome == 0 ? "(none told)" : fault_outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
+}
+
+}  // namespace
+
+void print_stats(std::ostream& out, Format format, const Stats& stats, bool counted) {
+  if (format == Format::kJson) {
+    Json json;
+    json["instructions"] = stats.total().instructions;
+    json["events"] = stats.events();
+    json["tlb_inserts"] = stats.total().tlb_inserts;
+    json["tlb_removals"] = stats.total().tlb_removals;
+    json["tlb_flushes"] = stats.total().tlb_flushes;
+    json["accesses_counted"] = counted;
+    json["faults"] = Json::object();
+    for (const auto& [outcome, tally] : stats.faults())
+      json["faults"][outcome == 0 ? "none" : outcome_key(outcome)] =
+          tally_json(tally, stats.ranges(), counted);
+    json["system_calls"] = Json::object();
+    for (const auto& [number, tally] : stats.system_calls())
+      json["system_calls"][system_call_name(number)] = tally_json(tally, stats.ranges(), counted);
+    return line(out, json);
+  }
+  out << fmt::format("{} instructions; {} TLB inserts, {} removals, {} flushes\n", stats.total().instructions,
+                     stats.total().tlb_inserts, stats.total().tlb_removals, stats.total().tlb_flushes);
+  out << "\n";
+  tally_header(out, "page faults", stats, counted);
+  for (const auto& [outcome, tally] : stats.faults())
+    tally_row(out, outcome_key(outcome), tally, stats, counted);
+  out << "\n";
+  tally_header(out, "system calls", stats, counted);
+  for (const auto& [number, tally] : stats.system_calls())
+    tally_row(out, system_call_name(number), tally, stats, counted);
+  if (!counted) out << "\naccesses to the kernel's frame table were not counted: record with `run --stats`\n";
+}
+
+const char* event_name(const Event& event) {
+  static constexpr const char* kNames[] = {"page fault", "interruption", "TLB insert",  "TLB removal",
+                                           "TLB flush",  "tracepoint",   "access count"};
+  static_assert(std::variant_size_v<Payload> == std::size(kNames));
+  return kNames[event.payload.index()];
+}
+
+std::string describe_entry(uint64_t entry, bool leaf) {
+  if (entry == 0) return "empty";
+  std::string text;
+  for (const Bit& bit : kBits)
+    if (entry & bit.mask) text += std::string(text.empty() ? "" : " ") + bit.name;
+  if (!(entry & x86::pte::kPresent)) text = "not present" + (text.empty() ? text : ", " + text);
+  if (const unsigned key = x86::pte::protection_key(entry); leaf && key != 0)
+    text += fmt::format(" key={}", key);
+  return text;
+}
+
+}  // namespace mmuscope::trace
