@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/files.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace mmuscope::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unexpected<Error> refuse(const fs::path& path, int error) {
+  return fail(ErrorKind::kUsage, path.string() + ": " + std::strerror(error != 0 ? error : EIO));
+}
+
+}  // namespace
+
+Expected<std::vector<uint8_t>> read_file(const fs::path& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return refuse(path, EISDIR);
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return refuse(path, errno);
+  std::vector<uint8_t> bytes;
+  char part[65536];
+  while (file.read(part, sizeof part), file.gcount() > 0) bytes.insert(bytes.end(), part, part + file.gcount());
+  if (file.bad()) return refuse(path, errno);
+  return bytes;
+}
+
+Expected<void> write_file(const fs::path& path, std::span<const uint8_t> bytes) {
+  const fs::path beside = path.string() + ".part";
+  errno = 0;
+  std::ofstream file(beside, std::ios::binary | std::ios::trunc);
+  if (!file) return refuse(path, errno);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  std::error_code error;
+  if (!file) error = std::error_code(errno != 0 ? errno : EIO, std::generic_category());
+  else fs::rename(beside, path, error);
+  if (!error) return {};
+  std::error_code ignored;
+  fs::remove(beside, ignored);
+  return refuse(path, error.value());
+}
+
+Expected<void> write_file(const fs::path& path, const std::string& text) {
+  return write_file(path, std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+}
+
+Expected<fs::path> find_kernel() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (error) return fail(ErrorKind::kUsage, "cannot tell where this program lies: name a kernel with --kernel");
+  const fs::path places[] = {program.parent_path() / "minikernel.elf",
+                             program.parent_path().parent_path() / "share" / "mmuscope" / "minikernel.elf"};
+  for (const fs::path& place : places)
+    if (fs::exists(place, error)) return place;
+  return fail(ErrorKind::kUsage, places[0].string() + " is missing: build the target minikernel.elf, or name a kernel with --kernel");
+}
+
+}  // namespace mmuscope::cli

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Host files, read and written whole.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace mmuscope::cli {
+
+// kUsage when it cannot be opened or read.
+Expected<std::vector<uint8_t>> read_file(const std::filesystem::path& path);
+// Writes beside it and renames: the file is there whole or as it was. kUsage.
+Expected<void> write_file(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+Expected<void> write_file(const std::filesystem::path& path, const std::string& text);
+
+// The kernel that belongs to this program: beside it (build folder), or in ../share/mmuscope (installed). kUsage.
+Expected<std::filesystem::path> find_kernel();
+
+}  // namespace mmuscope::cli
