@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The subcommands: each adds itself to the application, and when it is the one that was called sets *status to what the
-// program exits with. Statuses: 0; the guest's own (run); 2 for what cannot be done as asked, 65 for bad data, 70 when
-// the guest's kernel or the emulator failed, 71 when the host did, 124 at --max-instructions, 130 after an interrupt.
+// The subcommands: each adds itself to the application, and when it is the one that was called sets *status
+// to what the program exits with. Statuses: 0; the guest's own (run); 2 for what cannot be done as asked, 65
+// for bad data, 70 when the guest's kernel or the emulator failed, 71 when the host did, 124 at
+// --max-instructions, 130 after an interrupt.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -24,7 +24,8 @@ Expected<std::vector<uint8_t>> read_file(const fs::path& path) {
   if (!file) return refuse(path, errno);
   std::vector<uint8_t> bytes;
   char part[65536];
-  while (file.read(part, sizeof part), file.gcount() > 0) bytes.insert(bytes.end(), part, part + file.gcount());
+  while (file.read(part, sizeof part), file.gcount() > 0)
+    bytes.insert(bytes.end(), part, part + file.gcount());
   if (file.bad()) return refuse(path, errno);
   return bytes;
 }
@@ -37,8 +38,10 @@ Expected<void> write_file(const fs::path& path, std::span<const uint8_t> bytes) 
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   file.close();
   std::error_code error;
-  if (!file) error = std::error_code(errno != 0 ? errno : EIO, std::generic_category());
-  else fs::rename(beside, path, error);
+  if (!file)
+    error = std::error_code(errno != 0 ? errno : EIO, std::generic_category());
+  else
+    fs::rename(beside, path, error);
   if (!error) return {};
   std::error_code ignored;
   fs::remove(beside, ignored);
@@ -52,12 +55,15 @@ Expected<void> write_file(const fs::path& path, const std::string& text) {
 Expected<fs::path> find_kernel() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (error) return fail(ErrorKind::kUsage, "cannot tell where this program lies: name a kernel with --kernel");
+  if (error)
+    return fail(ErrorKind::kUsage, "cannot tell where this program lies: name a kernel with --kernel");
   const fs::path places[] = {program.parent_path() / "minikernel.elf",
                              program.parent_path().parent_path() / "share" / "mmuscope" / "minikernel.elf"};
   for (const fs::path& place : places)
     if (fs::exists(place, error)) return place;
-  return fail(ErrorKind::kUsage, places[0].string() + " is missing: build the target minikernel.elf, or name a kernel with --kernel");
+  return fail(
+      ErrorKind::kUsage,
+      places[0].string() + " is missing: build the target minikernel.elf, or name a kernel with --kernel");
 }
 
 }  // namespace mmuscope::cli

@@ -19,7 +19,8 @@ Expected<std::vector<uint8_t>> read_file(const std::filesystem::path& path);
 Expected<void> write_file(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 Expected<void> write_file(const std::filesystem::path& path, const std::string& text);
 
-// The kernel that belongs to this program: beside it (build folder), or in ../share/mmuscope (installed). kUsage.
+// The kernel that belongs to this program: beside it (build folder), or in ../share/mmuscope (installed).
+// kUsage.
 Expected<std::filesystem::path> find_kernel();
 
 }  // namespace mmuscope::cli

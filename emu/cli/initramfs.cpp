@@ -13,7 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string without_slash(const std::string& path) { return path.substr(std::min(path.find_first_not_of('/'), path.size())); }
+std::string without_slash(const std::string& path) {
+  return path.substr(std::min(path.find_first_not_of('/'), path.size()));
+}
 
 void pad(std::vector<uint8_t>& bytes) {
   while (bytes.size() % 4 != 0) bytes.push_back(0);
@@ -22,8 +24,9 @@ void pad(std::vector<uint8_t>& bytes) {
 void append_entry(std::vector<uint8_t>& out, uint32_t inode, uint32_t mode, const std::string& name,
                   const std::vector<uint8_t>& contents) {
   // inode, mode, uid, gid, links, mtime, size, device (2), special device (2), name size, checksum
-  const std::string header = fmt::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}",
-                                         inode, mode, 0, 0, 1, 0, contents.size(), 0, 0, 0, 0, name.size() + 1, 0);
+  const std::string header =
+      fmt::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}",
+                  inode, mode, 0, 0, 1, 0, contents.size(), 0, 0, 0, 0, name.size() + 1, 0);
   out.insert(out.end(), header.begin(), header.end());
   out.insert(out.end(), name.begin(), name.end());
   out.push_back(0);
@@ -55,7 +58,8 @@ Expected<void> Initramfs::add_tree(const fs::path& folder) {
     const fs::path& host = at->path();
     const std::string path = host.lexically_relative(folder).string();
     struct stat status;
-    if (::lstat(host.c_str(), &status) != 0) return fail(ErrorKind::kUsage, host.string() + ": cannot be read");
+    if (::lstat(host.c_str(), &status) != 0)
+      return fail(ErrorKind::kUsage, host.string() + ": cannot be read");
     const uint32_t permissions = status.st_mode & 07777;
     if (S_ISDIR(status.st_mode)) {
       entries_[path] = {.mode = S_IFDIR | permissions, .contents = {}};
@@ -68,7 +72,9 @@ Expected<void> Initramfs::add_tree(const fs::path& folder) {
       if (!contents) return std::unexpected(contents.error());
       entries_[path] = {.mode = S_IFREG | permissions, .contents = std::move(*contents)};
     } else {
-      return fail(ErrorKind::kUsage, host.string() + ": neither file, folder nor symbolic link: cannot go into the guest's file system");
+      return fail(
+          ErrorKind::kUsage,
+          host.string() + ": neither file, folder nor symbolic link: cannot go into the guest's file system");
     }
     at.increment(error);
     if (error) return fail(ErrorKind::kUsage, folder.string() + ": " + error.message());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Builds the initial file system for the guest: a cpio archive in "newc" format (Linux,
-// Documentation/driver-api/early-userspace/buffer-format.rst). Names are sorted, times 0, everything belongs to root:
-// equal contents give equal bytes, whenever and by whomever they are packed.
+// Documentation/driver-api/early-userspace/buffer-format.rst). Names are sorted, times 0, everything belongs
+// to root: equal contents give equal bytes, whenever and by whomever they are packed.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ class Initramfs {
  public:
   // Paths are absolute in the guest. Directories above a file are made; what was there before is replaced.
   void add_file(const std::string& path, std::vector<uint8_t> contents, uint32_t permissions = 0644);
-  // Everything below a host folder: files, folders, symbolic links as they are. kUsage for what cannot be read, and
-  // for anything else than those three, by name.
+  // Everything below a host folder: files, folders, symbolic links as they are. kUsage for what cannot be
+  // read, and for anything else than those three, by name.
   Expected<void> add_tree(const std::filesystem::path& folder);
 
   // The contents of a regular file; nullptr when there is none.

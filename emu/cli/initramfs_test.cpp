@@ -30,8 +30,10 @@ class Folder {
 // What cpio itself makes of an archive: "MODE NAME" lines.
 std::string listing(const std::vector<uint8_t>& archive) {
   Folder folder;
-  std::ofstream(folder.path / "a", std::ios::binary).write(reinterpret_cast<const char*>(archive.data()), static_cast<long>(archive.size()));
-  const std::string command = "cpio -itv --numeric-uid-gid --quiet < " + (folder.path / "a").string() + " 2>&1 | awk '{print $1, $5, $9, $10, $11}'";
+  std::ofstream(folder.path / "a", std::ios::binary)
+      .write(reinterpret_cast<const char*>(archive.data()), static_cast<long>(archive.size()));
+  const std::string command = "cpio -itv --numeric-uid-gid --quiet < " + (folder.path / "a").string() +
+                              " 2>&1 | awk '{print $1, $5, $9, $10, $11}'";
   FILE* pipe = ::popen(command.c_str(), "r");
   std::string text;
   char part[256];
@@ -46,8 +48,9 @@ TEST(Initramfs, CpioReadsWhatIsPacked) {
   Initramfs archive;
   archive.add_file("/bin/program", bytes("hello"), 0755);
   archive.add_file("/etc/init.argv", bytes("abc"));
-  EXPECT_EQ(listing(archive.pack()),
-            "drwxr-xr-x 0 bin  \n-rwxr-xr-x 5 bin/program  \ndrwxr-xr-x 0 etc  \n-rw-r--r-- 3 etc/init.argv  \n");
+  EXPECT_EQ(
+      listing(archive.pack()),
+      "drwxr-xr-x 0 bin  \n-rwxr-xr-x 5 bin/program  \ndrwxr-xr-x 0 etc  \n-rw-r--r-- 3 etc/init.argv  \n");
 }
 
 TEST(Initramfs, TheOrderOfAddingDoesNotMatter) {

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// mmuscope faults: every page fault of a run, with its reason and what the kernel decided.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <iostream>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/trace_input.h"
+
+namespace mmuscope::cli {
+namespace {
+
+struct FaultOptions {
+  TraceInput input;
+  std::vector<uint32_t> pids;
+  std::vector<std::string> outcomes;
+  std::string addresses;
+};
+
+// Hexadecimal, with or without 0x.
+bool parse_address(std::string_view text, uint64_t& value) {
+  if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size() && !text.empty();
+}
+
+// "A": the page of A; "A-B": from A up to, not with, B; "A+N": N bytes from A. Hexadecimal.
+Expected<void> parse_range(const std::string& text, trace::FaultFilter& filter) {
+  const auto bad = [&] {
+    return fail(
+        ErrorKind::kUsage,
+        fmt::format("--address {}: is neither ADDRESS, FROM-TO nor FROM+BYTES, in hexadecimal", text));
+  };
+  const size_t separator = text.find_first_of("-+");
+  uint64_t first = 0, second = 0;
+  if (!parse_address(std::string_view(text).substr(0, separator), first)) return bad();
+  if (separator == std::string::npos) {
+    filter.first_address = first & ~uint64_t{0xfff};
+    filter.last_address = first | 0xfff;
+    return {};
+  }
+  if (!parse_address(std::string_view(text).substr(separator + 1), second)) return bad();
+  const uint64_t end = text[separator] == '+' ? first + second : second;
+  if (end <= first) return fail(ErrorKind::kUsage, fmt::format("--address {}: is an empty range", text));
+  filter.first_address = first;
+  filter.last_address = end - 1;
+  return {};
+}
+
+Expected<trace::FaultFilter> make_filter(const FaultOptions& options) {
+  trace::FaultFilter filter;
+  filter.pids.insert(options.pids.begin(), options.pids.end());
+  for (const std::string& name : options.outcomes) {
+    std::string known = "none";
+    bool found = name == known;
+    if (found) filter.outcomes.insert(0);
+    for (uint64_t i = 1; !found; ++i) {
+      const std::string candidate = fault_outcome_name(static_cast<trace_abi::FaultOutcome>(i));
+      if (candidate == "unknown") break;
+      known += ", " + candidate;
+      found = candidate == name;
+      if (found) filter.outcomes.insert(i);
+    }
+    if (!found) return fail(ErrorKind::kUsage, fmt::format("--outcome {}: is none of {}", name, known));
+  }
+  if (!options.addresses.empty())
+    if (auto good = parse_range(options.addresses, filter); !good) return std::unexpected(good.error());
+  return filter;
+}
+
+Expected<void> faults(const FaultOptions& options) {
+  const auto filter = make_filter(options);
+  if (!filter) return std::unexpected(filter.error());
+  auto reader = options.input.open();
+  if (!reader) return std::unexpected(reader.error());
+  trace::Symbolizer symbolizer(reader->images());
+  trace::FaultPrinter printer(std::cout, options.input.format());
+  trace::FaultRows rows(&symbolizer, [&](const trace::FaultRow& row) {
+    if (filter->accepts(row)) printer.print(row);
+  });
+  printer.header();
+  auto done = for_each_event(*reader, symbolizer, [&](const trace::Event& event) {
+    rows.put(event);
+    return true;
+  });
+  rows.finish();
+  return done;
+}
+
+}  // namespace
+
+void add_faults(CLI::App& app, int* status) {
+  auto options = std::make_shared<FaultOptions>();
+  CLI::App* command = app.add_subcommand("faults", "List the page faults of a trace");
+  options->input.add_to(*command, "jsonl");
+  command->add_option("--pid", options->pids, "Only faults of these processes (0: boot and idle)")
+      ->type_name("N")
+      ->take_all();
+  command
+      ->add_option("--outcome", options->outcomes,
+                   "Only faults that ended so: zero-page, copy, sigsegv, ..., none")
+      ->type_name("NAME")
+      ->take_all();
+  command
+      ->add_option("--address", options->addresses,
+                   "Only faults there: a page's ADDRESS, FROM-TO or FROM+BYTES")
+      ->type_name("RANGE");
+  command->footer(
+      "Bits of an entry in the table: P present, W writable, U user, A accessed, D dirty, G global, x "
+      "execute-disable,\n"
+      "c t cache, and software's: Z SPECIAL, F UFFD_WP, s SOFT_DIRTY, E EXCL, p PIN, w PIN_WRITE; - empty.\n"
+      "`entry` is the entry that refused, `now` the same one when the access went through; `instr` what the "
+      "handler ran.");
+  command->callback([options, status] {
+    if (auto done = faults(*options); !done) *status = report(done.error());
+  });
+}
+
+}  // namespace mmuscope::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/trace_input.h"
+
+#include <spdlog/spdlog.h>
+
+namespace mmuscope::cli {
+
+void TraceInput::add_to(CLI::App& command, const std::string& json_name) {
+  command.add_option("TRACE", path, "A file that `run --trace` made")->required();
+  command.add_option("--format", format_name, "table or " + json_name + " [table]")
+      ->check(CLI::IsMember({"table", json_name.c_str()}));
+}
+
+Expected<void> for_each_event(trace::Reader& reader, trace::Symbolizer& symbolizer,
+                              const std::function<bool(const trace::Event&)>& visit) {
+  trace::Event event;
+  while (true) {
+    const auto more = reader.next(event);
+    if (!more) return std::unexpected(more.error());
+    if (!*more) break;
+    symbolizer.see(event);
+    if (!visit(event)) return {};
+  }
+  if (!reader.warning().empty()) spdlog::warn("{}", reader.warning());
+  return {};
+}
+
+}  // namespace mmuscope::cli
