@@ -18,7 +18,7 @@ namespace mmuscope {
 class StateWriter {
  public:
   template <typename T>
-  requires std::is_integral_v<T> || std::is_enum_v<T>
+    requires std::is_integral_v<T> || std::is_enum_v<T>
   void put(T value) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
     bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
@@ -29,7 +29,7 @@ class StateWriter {
   }
   // A trivially copyable struct without padding bytes (checked), so that equal values have equal bytes.
   template <typename T>
-  requires std::is_class_v<T> && std::has_unique_object_representations_v<T>
+    requires std::is_class_v<T> && std::has_unique_object_representations_v<T>
   void put(const T& value) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
     bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
@@ -49,7 +49,8 @@ class StateReader {
   explicit StateReader(std::span<const uint8_t> bytes) : rest_(bytes) {}
 
   template <typename T>
-  requires std::is_trivially_copyable_v<T> T get() {
+    requires std::is_trivially_copyable_v<T>
+  T get() {
     T value{};
     if (take(sizeof value)) {
       std::memcpy(&value, taken_.data(), sizeof value);

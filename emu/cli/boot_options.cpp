@@ -24,8 +24,7 @@ std::vector<uint8_t> terminated(const std::vector<std::string>& strings) {
 // The kernel's command line is split at spaces.
 std::string guest_path(const std::string& program) {
   std::string name = std::filesystem::path(program).filename().string();
-  std::replace_if(
-      name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f; }, '_');
+  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f; }, '_');
   return "/bin/" + name;
 }
 
@@ -48,8 +47,7 @@ void BootOptions::add_to(CLI::App& command) {
   command
       .add_option("--env", environment, "Add NAME=VALUE to the program's environment (PATH and HOME are set)")
       ->type_name("NAME=VALUE")
-      ->expected(1)
-      ->take_all();
+      ->allow_extra_args(false);
   command.add_option("--root", root, "A folder of the host that becomes the guest's root file system")
       ->type_name("DIR");
   command.add_option("--append", append, "Words added to the kernel's command line")->type_name("TEXT");

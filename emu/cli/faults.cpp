@@ -98,12 +98,12 @@ void add_faults(CLI::App& app, int* status) {
   options->input.add_to(*command, "jsonl");
   command->add_option("--pid", options->pids, "Only faults of these processes (0: boot and idle)")
       ->type_name("N")
-      ->take_all();
+      ->allow_extra_args(false);
   command
       ->add_option("--outcome", options->outcomes,
                    "Only faults that ended so: zero-page, copy, sigsegv, ..., none")
       ->type_name("NAME")
-      ->take_all();
+      ->allow_extra_args(false);
   command
       ->add_option("--address", options->addresses,
                    "Only faults there: a page's ADDRESS, FROM-TO or FROM+BYTES")

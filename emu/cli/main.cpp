@@ -23,9 +23,8 @@ void set_up_log() {
 
 int main_of(int argc, char** argv) {
   CLI::App app(
-      "mmuscope runs static Linux programs on a small kernel in a machine whose MMU it owns, and shows what "
-      "the\n"
-      "page tables, the TLBs and the page-fault handler did.");
+      "mmuscope runs static Linux programs on a small kernel in a machine whose MMU it owns,\n"
+      "and shows what the page tables, the TLBs and the page-fault handler did.");
   app.set_version_flag("--version", "mmuscope " MMUSCOPE_VERSION);
   app.require_subcommand(1);
   int status = 0;

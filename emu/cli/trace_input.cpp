@@ -8,7 +8,7 @@ namespace mmuscope::cli {
 void TraceInput::add_to(CLI::App& command, const std::string& json_name) {
   command.add_option("TRACE", path, "A file that `run --trace` made")->required();
   command.add_option("--format", format_name, "table or " + json_name + " [table]")
-      ->check(CLI::IsMember({"table", json_name.c_str()}));
+      ->check(CLI::IsMember(std::vector<std::string>{"table", json_name}));
 }
 
 Expected<void> for_each_event(trace::Reader& reader, trace::Symbolizer& symbolizer,

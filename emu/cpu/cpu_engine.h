@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The narrow interface to whatever executes instructions. An engine runs ordinary instructions of one CPU, exactly as
-// many as it is told. It holds no system semantics: every translation is asked of its EngineClient, and whatever is not
-// an ordinary instruction - a page it was denied, an exception, a system instruction - makes it stop with RIP and the
-// instruction count exact, for machine/vcpu to deal with. All state that a guest can see can be read and written
-// between runs.
+// The narrow interface to whatever executes instructions. An engine runs ordinary instructions of one CPU,
+// exactly as many as it is told. It holds no system semantics: every translation is asked of its
+// EngineClient, and whatever is not an ordinary instruction - a page it was denied, an exception, a system
+// instruction - makes it stop with RIP and the instruction count exact, for machine/vcpu to deal with. All
+// state that a guest can see can be read and written between runs.
 //
-// Exactness is what the rest of the house stands on: where a run is cut (a budget, a debugger, an observer) never
-// changes what the guest does or the order in which the client sees it.
-// Implementations: unicorn/ (the real one), script/ (a scripted fake for tests).
+// Exactness is what the rest of the house stands on: where a run is cut (a budget, a debugger, an observer)
+// never changes what the guest does or the order in which the client sees it. Implementations: unicorn/ (the
+// real one), script/ (a scripted fake for tests).
 #pragma once
 
 #include <cstdint>
@@ -37,14 +37,15 @@ struct Fill {
 class EngineClient {
  public:
   virtual ~EngineClient() = default;
-  // The engine needs the page of access.linear (access.implicit is never set; access.user is CPL = 3). Answers come
-  // from what is known already and change nothing, because engines also ask for accesses that do not happen.
+  // The engine needs the page of access.linear (access.implicit is never set; access.user is CPL = 3).
+  // Answers come from what is known already and change nothing, because engines also ask for accesses that do
+  // not happen.
   virtual Fill fill(const x86::Access& access) = 0;
   // An access to a kTrapped page by the instruction at RIP. `size` is 1, 2, 4 or 8.
   virtual uint64_t trapped_read(x86::PhysicalAddress address, unsigned size) = 0;
   virtual void trapped_write(x86::PhysicalAddress address, unsigned size, uint64_t value) = 0;
-  // The host address of code that was just fetched, up to the end of its page; nullptr when it is not RAM. `page`
-  // receives its physical page.
+  // The host address of code that was just fetched, up to the end of its page; nullptr when it is not RAM.
+  // `page` receives its physical page.
   virtual const uint8_t* code(x86::LinearAddress linear, x86::PhysicalAddress* page) = 0;
 };
 
@@ -69,8 +70,9 @@ struct Stop {
 };
 
 struct RunRequest {
-  uint64_t instructions = 0;             // at most this many
-  bool stop_when_interruptible = false;  // stop where IF=1 outside the interrupt shadow, at once if that is here
+  uint64_t instructions = 0;  // at most this many
+  bool stop_when_interruptible =
+      false;  // stop where IF=1 outside the interrupt shadow, at once if that is here
 };
 
 class CpuEngine {
@@ -78,8 +80,8 @@ class CpuEngine {
   virtual ~CpuEngine() = default;
 
   virtual Stop run(const RunRequest& request) = 0;
-  // Instructions executed by run() since the engine was made (or restored), each iteration of a REP instruction
-  // counting one. Instructions that stop a run before they are executed do not count.
+  // Instructions executed by run() since the engine was made (or restored), each iteration of a REP
+  // instruction counting one. Instructions that stop a run before they are executed do not count.
   virtual uint64_t executed() const = 0;
 
   virtual void read_state(x86::CpuState& state) = 0;
@@ -89,6 +91,8 @@ class CpuEngine {
   virtual uint64_t rip() = 0;
   virtual uint8_t cpl() = 0;
   virtual uint64_t rflags() = 0;
+  // Between runs: the instruction at RIP, as far as its bytes can be had without a fault.
+  virtual std::optional<Instruction> current_instruction() = 0;
   virtual void set_reg(x86::Gpr name, uint64_t value) = 0;
   // For machine/ after it executed the instruction at RIP: moves on and ends an interrupt shadow.
   virtual void advance(uint64_t rip) = 0;

@@ -12,36 +12,87 @@ namespace {
 
 int8_t register_number(x86_reg reg) {
   switch (reg) {
-    case X86_REG_RAX: case X86_REG_EAX: case X86_REG_AX: case X86_REG_AL: return 0;
-    case X86_REG_RCX: case X86_REG_ECX: case X86_REG_CX: return 1;
-    case X86_REG_RDX: case X86_REG_EDX: case X86_REG_DX: return 2;
-    case X86_REG_RBX: case X86_REG_EBX: case X86_REG_BX: return 3;
-    case X86_REG_RSP: case X86_REG_ESP: case X86_REG_SP: return 4;
-    case X86_REG_RBP: case X86_REG_EBP: case X86_REG_BP: return 5;
-    case X86_REG_RSI: case X86_REG_ESI: case X86_REG_SI: return 6;
-    case X86_REG_RDI: case X86_REG_EDI: case X86_REG_DI: return 7;
-    case X86_REG_R8: case X86_REG_R8D: return 8;
-    case X86_REG_R9: case X86_REG_R9D: return 9;
-    case X86_REG_R10: case X86_REG_R10D: return 10;
-    case X86_REG_R11: case X86_REG_R11D: return 11;
-    case X86_REG_R12: case X86_REG_R12D: return 12;
-    case X86_REG_R13: case X86_REG_R13D: return 13;
-    case X86_REG_R14: case X86_REG_R14D: return 14;
-    case X86_REG_R15: case X86_REG_R15D: return 15;
-    case X86_REG_RIP: case X86_REG_EIP: return MemoryOperand::kRipRegister;
-    default: return MemoryOperand::kNoRegister;
+    case X86_REG_RAX:
+    case X86_REG_EAX:
+    case X86_REG_AX:
+    case X86_REG_AL:
+      return 0;
+    case X86_REG_RCX:
+    case X86_REG_ECX:
+    case X86_REG_CX:
+      return 1;
+    case X86_REG_RDX:
+    case X86_REG_EDX:
+    case X86_REG_DX:
+      return 2;
+    case X86_REG_RBX:
+    case X86_REG_EBX:
+    case X86_REG_BX:
+      return 3;
+    case X86_REG_RSP:
+    case X86_REG_ESP:
+    case X86_REG_SP:
+      return 4;
+    case X86_REG_RBP:
+    case X86_REG_EBP:
+    case X86_REG_BP:
+      return 5;
+    case X86_REG_RSI:
+    case X86_REG_ESI:
+    case X86_REG_SI:
+      return 6;
+    case X86_REG_RDI:
+    case X86_REG_EDI:
+    case X86_REG_DI:
+      return 7;
+    case X86_REG_R8:
+    case X86_REG_R8D:
+      return 8;
+    case X86_REG_R9:
+    case X86_REG_R9D:
+      return 9;
+    case X86_REG_R10:
+    case X86_REG_R10D:
+      return 10;
+    case X86_REG_R11:
+    case X86_REG_R11D:
+      return 11;
+    case X86_REG_R12:
+    case X86_REG_R12D:
+      return 12;
+    case X86_REG_R13:
+    case X86_REG_R13D:
+      return 13;
+    case X86_REG_R14:
+    case X86_REG_R14D:
+      return 14;
+    case X86_REG_R15:
+    case X86_REG_R15D:
+      return 15;
+    case X86_REG_RIP:
+    case X86_REG_EIP:
+      return MemoryOperand::kRipRegister;
+    default:
+      return MemoryOperand::kNoRegister;
   }
 }
 
 int8_t segment_number(x86_reg reg) {
   switch (reg) {
-    case X86_REG_ES: return 0;
-    case X86_REG_CS: return 1;
-    case X86_REG_SS: return 2;
-    case X86_REG_DS: return 3;
-    case X86_REG_FS: return 4;
-    case X86_REG_GS: return 5;
-    default: return MemoryOperand::kNoRegister;
+    case X86_REG_ES:
+      return 0;
+    case X86_REG_CS:
+      return 1;
+    case X86_REG_SS:
+      return 2;
+    case X86_REG_DS:
+      return 3;
+    case X86_REG_FS:
+      return 4;
+    case X86_REG_GS:
+      return 5;
+    default:
+      return MemoryOperand::kNoRegister;
   }
 }
 
@@ -56,42 +107,85 @@ SystemOp system_op(const cs_insn& insn) {
       if (x86.op_count == 2 && x86.operands[1].type == X86_OP_REG && is_control_register(x86.operands[1].reg))
         return SystemOp::kMovFromCr;
       return SystemOp::kNone;
-    case X86_INS_CLTS: return SystemOp::kClts;
-    case X86_INS_LMSW: return SystemOp::kLmsw;
-    case X86_INS_INVLPG: return SystemOp::kInvlpg;
-    case X86_INS_INVPCID: return SystemOp::kInvpcid;
-    case X86_INS_RDMSR: return SystemOp::kRdmsr;
-    case X86_INS_WRMSR: return SystemOp::kWrmsr;
-    case X86_INS_RDTSC: return SystemOp::kRdtsc;
-    case X86_INS_RDTSCP: return SystemOp::kRdtscp;
-    case X86_INS_RDPMC: return SystemOp::kRdpmc;
-    case X86_INS_CPUID: return SystemOp::kCpuid;
-    case X86_INS_IN: return SystemOp::kIn;
-    case X86_INS_OUT: return SystemOp::kOut;
-    case X86_INS_INSB: case X86_INS_INSW: case X86_INS_INSD: return SystemOp::kIns;
-    case X86_INS_OUTSB: case X86_INS_OUTSW: case X86_INS_OUTSD: return SystemOp::kOuts;
-    case X86_INS_HLT: return SystemOp::kHlt;
-    case X86_INS_SYSCALL: return SystemOp::kSyscall;
-    case X86_INS_SYSENTER: return SystemOp::kSysenter;
-    case X86_INS_SYSEXIT: return SystemOp::kSysexit;
-    case X86_INS_XGETBV: return SystemOp::kXgetbv;
-    case X86_INS_XSETBV: return SystemOp::kXsetbv;
-    case X86_INS_MONITOR: return SystemOp::kMonitor;
-    case X86_INS_MWAIT: return SystemOp::kMwait;
-    case X86_INS_RDRAND: case X86_INS_RDSEED: return SystemOp::kUnavailable;
-    default: return SystemOp::kNone;
+    case X86_INS_CLTS:
+      return SystemOp::kClts;
+    case X86_INS_LMSW:
+      return SystemOp::kLmsw;
+    case X86_INS_INVLPG:
+      return SystemOp::kInvlpg;
+    case X86_INS_INVPCID:
+      return SystemOp::kInvpcid;
+    case X86_INS_RDMSR:
+      return SystemOp::kRdmsr;
+    case X86_INS_WRMSR:
+      return SystemOp::kWrmsr;
+    case X86_INS_RDTSC:
+      return SystemOp::kRdtsc;
+    case X86_INS_RDTSCP:
+      return SystemOp::kRdtscp;
+    case X86_INS_RDPMC:
+      return SystemOp::kRdpmc;
+    case X86_INS_CPUID:
+      return SystemOp::kCpuid;
+    case X86_INS_IN:
+      return SystemOp::kIn;
+    case X86_INS_OUT:
+      return SystemOp::kOut;
+    case X86_INS_INSB:
+    case X86_INS_INSW:
+    case X86_INS_INSD:
+      return SystemOp::kIns;
+    case X86_INS_OUTSB:
+    case X86_INS_OUTSW:
+    case X86_INS_OUTSD:
+      return SystemOp::kOuts;
+    case X86_INS_HLT:
+      return SystemOp::kHlt;
+    case X86_INS_SYSCALL:
+      return SystemOp::kSyscall;
+    case X86_INS_SYSENTER:
+      return SystemOp::kSysenter;
+    case X86_INS_SYSEXIT:
+      return SystemOp::kSysexit;
+    case X86_INS_XGETBV:
+      return SystemOp::kXgetbv;
+    case X86_INS_XSETBV:
+      return SystemOp::kXsetbv;
+    case X86_INS_MONITOR:
+      return SystemOp::kMonitor;
+    case X86_INS_MWAIT:
+      return SystemOp::kMwait;
+    case X86_INS_RDRAND:
+    case X86_INS_RDSEED:
+      return SystemOp::kUnavailable;
+    default:
+      return SystemOp::kNone;
   }
 }
 
 bool is_string_op(unsigned id) {
   switch (id) {
-    case X86_INS_MOVSB: case X86_INS_MOVSW: case X86_INS_MOVSQ:
-    case X86_INS_STOSB: case X86_INS_STOSW: case X86_INS_STOSD: case X86_INS_STOSQ:
-    case X86_INS_LODSB: case X86_INS_LODSW: case X86_INS_LODSD: case X86_INS_LODSQ:
-    case X86_INS_SCASB: case X86_INS_SCASW: case X86_INS_SCASD: case X86_INS_SCASQ:
-    case X86_INS_CMPSB: case X86_INS_CMPSW: case X86_INS_CMPSQ:
+    case X86_INS_MOVSB:
+    case X86_INS_MOVSW:
+    case X86_INS_MOVSQ:
+    case X86_INS_STOSB:
+    case X86_INS_STOSW:
+    case X86_INS_STOSD:
+    case X86_INS_STOSQ:
+    case X86_INS_LODSB:
+    case X86_INS_LODSW:
+    case X86_INS_LODSD:
+    case X86_INS_LODSQ:
+    case X86_INS_SCASB:
+    case X86_INS_SCASW:
+    case X86_INS_SCASD:
+    case X86_INS_SCASQ:
+    case X86_INS_CMPSB:
+    case X86_INS_CMPSW:
+    case X86_INS_CMPSQ:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -117,21 +211,45 @@ bool loads_segment(const cs_insn& insn) {
   switch (insn.id) {
     case X86_INS_MOV:
     case X86_INS_POP:
-      return x86.op_count >= 1 && x86.operands[0].type == X86_OP_REG && segment_number(x86.operands[0].reg) >= 0;
-    case X86_INS_LAR: case X86_INS_LSL: case X86_INS_VERR: case X86_INS_VERW: case X86_INS_LFS: case X86_INS_LGS:
-    case X86_INS_LSS: case X86_INS_LDS: case X86_INS_LES: case X86_INS_LCALL: case X86_INS_LJMP: case X86_INS_RETF:
-    case X86_INS_RETFQ: case X86_INS_IRET: case X86_INS_IRETD: case X86_INS_IRETQ:
+      return x86.op_count >= 1 && x86.operands[0].type == X86_OP_REG &&
+             segment_number(x86.operands[0].reg) >= 0;
+    case X86_INS_LAR:
+    case X86_INS_LSL:
+    case X86_INS_VERR:
+    case X86_INS_VERW:
+    case X86_INS_LFS:
+    case X86_INS_LGS:
+    case X86_INS_LSS:
+    case X86_INS_LDS:
+    case X86_INS_LES:
+    case X86_INS_LCALL:
+    case X86_INS_LJMP:
+    case X86_INS_RETF:
+    case X86_INS_RETFQ:
+    case X86_INS_IRET:
+    case X86_INS_IRETD:
+    case X86_INS_IRETQ:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
 bool stack_access(const cs_insn& insn) {
   switch (insn.id) {
-    case X86_INS_PUSH: case X86_INS_POP: case X86_INS_PUSHFQ: case X86_INS_POPFQ: case X86_INS_PUSHFD:
-    case X86_INS_POPFD: case X86_INS_CALL: case X86_INS_RET: case X86_INS_ENTER: case X86_INS_LEAVE:
+    case X86_INS_PUSH:
+    case X86_INS_POP:
+    case X86_INS_PUSHFQ:
+    case X86_INS_POPFQ:
+    case X86_INS_PUSHFD:
+    case X86_INS_POPFD:
+    case X86_INS_CALL:
+    case X86_INS_RET:
+    case X86_INS_ENTER:
+    case X86_INS_LEAVE:
       return true;
-    default: break;
+    default:
+      break;
   }
   const cs_x86& x86 = insn.detail->x86;
   for (unsigned i = 0; i < x86.op_count; ++i) {
@@ -147,16 +265,20 @@ void fill_operands(Instruction& out, const cs_insn& insn) {
   for (unsigned i = 0; i < x86.op_count; ++i) {
     const cs_x86_op& operand = x86.operands[i];
     if (operand.type == X86_OP_MEM) {
-      out.memory = {.base = register_number(operand.mem.base), .index = register_number(operand.mem.index),
-                    .scale = static_cast<uint8_t>(operand.mem.scale), .segment = segment_number(operand.mem.segment),
+      out.memory = {.base = register_number(operand.mem.base),
+                    .index = register_number(operand.mem.index),
+                    .scale = static_cast<uint8_t>(operand.mem.scale),
+                    .segment = segment_number(operand.mem.segment),
                     .displacement = operand.mem.disp};
     } else if (operand.type == X86_OP_REG && is_control_register(operand.reg)) {
       out.control_register = static_cast<uint8_t>(operand.reg - X86_REG_CR0);
     } else if (operand.type == X86_OP_REG && out.op != SystemOp::kIn && out.op != SystemOp::kOut) {
       out.reg = register_number(operand.reg);
     } else if (operand.type == X86_OP_REG) {
-      if (operand.reg == X86_REG_DX) out.port_in_dx = true;
-      else out.operand_bytes = operand.size;
+      if (operand.reg == X86_REG_DX)
+        out.port_in_dx = true;
+      else
+        out.operand_bytes = operand.size;
     } else if (operand.type == X86_OP_IMM) {
       out.port = static_cast<uint8_t>(operand.imm);
     }
@@ -166,7 +288,8 @@ void fill_operands(Instruction& out, const cs_insn& insn) {
 // Instructions that Capstone 4 does not know: RDPID (F3 0F C7 /7), RDPKRU (0F 01 EE), WRPKRU (0F 01 EF).
 std::optional<Instruction> decode_newer(std::span<const uint8_t> bytes) {
   Instruction out;
-  if (bytes.size() >= 4 && bytes[0] == 0xf3 && bytes[1] == 0x0f && bytes[2] == 0xc7 && (bytes[3] & 0xf8) == 0xf8) {
+  if (bytes.size() >= 4 && bytes[0] == 0xf3 && bytes[1] == 0x0f && bytes[2] == 0xc7 &&
+      (bytes[3] & 0xf8) == 0xf8) {
     out.op = SystemOp::kRdpid;
     out.length = 4;
     out.reg = static_cast<int8_t>(bytes[3] & 7);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What engine and machine need to know about instructions, by Capstone: where each begins and ends, and which ones the
-// machine executes itself (SystemOp). Nothing else of an instruction is interpreted here. Pure: bytes in, values out.
+// What engine and machine need to know about instructions, by Capstone: where each begins and ends, and which
+// ones the machine executes itself (SystemOp). Nothing else of an instruction is interpreted here. Pure:
+// bytes in, values out.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,35 @@ namespace mmuscope {
 
 // Instructions that machine/ executes: they touch control registers, MSRs, ports, time or the TLB.
 enum class SystemOp : uint8_t {
-  kNone, kMovToCr, kMovFromCr, kClts, kLmsw, kInvlpg, kInvpcid, kRdmsr, kWrmsr, kRdtsc, kRdtscp, kRdpmc, kCpuid,
-  kIn, kOut, kIns, kOuts, kHlt, kSyscall, kSysenter, kSysexit, kRdpkru, kWrpkru, kXgetbv, kXsetbv, kMonitor, kMwait,
-  kRdpid, kUnavailable /* RDRAND, RDSEED: the engine has them, this processor does not */,
+  kNone,
+  kMovToCr,
+  kMovFromCr,
+  kClts,
+  kLmsw,
+  kInvlpg,
+  kInvpcid,
+  kRdmsr,
+  kWrmsr,
+  kRdtsc,
+  kRdtscp,
+  kRdpmc,
+  kCpuid,
+  kIn,
+  kOut,
+  kIns,
+  kOuts,
+  kHlt,
+  kSyscall,
+  kSysenter,
+  kSysexit,
+  kRdpkru,
+  kWrpkru,
+  kXgetbv,
+  kXsetbv,
+  kMonitor,
+  kMwait,
+  kRdpid,
+  kUnavailable /* RDRAND, RDSEED: the engine has them, this processor does not */,
 };
 
 // A memory operand as encoded; registers are general-register numbers (0-15), or the constants below.
@@ -33,21 +60,22 @@ struct MemoryOperand {
 struct Instruction {
   SystemOp op = SystemOp::kNone;
   uint8_t length = 0;
-  uint8_t operand_bytes = 0;   // IN/OUT: 1, 2, 4; MOV CR: 8
+  uint8_t operand_bytes = 0;  // IN/OUT: 1, 2, 4; MOV CR: 8
   uint8_t control_register = 0;
-  int8_t reg = 0;              // general register operand
-  bool port_in_dx = false;     // IN/OUT
-  uint8_t port = 0;            // IN/OUT with an immediate
-  uint8_t address_bytes = 8;   // 2, 4 or 8
-  bool rep_string = false;     // REP/REPE/REPNE string instruction: executed an iteration at a time
-  bool interrupt_shadow = false;   // STI, MOV SS, POP SS
-  bool software_interrupt = false; // INT n, INT3, INTO, INT1
-  bool loads_segment = false;      // may read GDT or LDT: MOV Sreg, POP Sreg, LAR, far transfers, ...
-  bool stack_access = false;       // PUSH, POP, CALL, RET, ..., or a memory operand based on RSP or RBP
-  MemoryOperand memory;        // INVLPG, INVPCID
+  int8_t reg = 0;                   // general register operand
+  bool port_in_dx = false;          // IN/OUT
+  uint8_t port = 0;                 // IN/OUT with an immediate
+  uint8_t address_bytes = 8;        // 2, 4 or 8
+  bool rep_string = false;          // REP/REPE/REPNE string instruction: executed an iteration at a time
+  bool interrupt_shadow = false;    // STI, MOV SS, POP SS
+  bool software_interrupt = false;  // INT n, INT3, INTO, INT1
+  bool loads_segment = false;       // may read GDT or LDT: MOV Sreg, POP Sreg, LAR, far transfers, ...
+  bool stack_access = false;        // PUSH, POP, CALL, RET, ..., or a memory operand based on RSP or RBP
+  MemoryOperand memory;             // INVLPG, INVPCID
 };
 
-// Whether an engine must stop before it. Reads of CR0, CR2, CR3 and CR4 need not: the engine holds their values.
+// Whether an engine must stop before it. Reads of CR0, CR2, CR3 and CR4 need not: the engine holds their
+// values.
 constexpr bool stops_the_run(const Instruction& instruction) {
   if (instruction.op == SystemOp::kMovFromCr) return instruction.control_register > 4;
   return instruction.op != SystemOp::kNone;
@@ -62,8 +90,8 @@ class Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  // The first instruction in `bytes`; nullopt when it is invalid or not wholly there. Instructions that Capstone 4 does
-  // not know but the processor has are treated as invalid, which ends a block there.
+  // The first instruction in `bytes`; nullopt when it is invalid or not wholly there. Instructions that
+  // Capstone 4 does not know but the processor has are treated as invalid, which ends a block there.
   std::optional<Instruction> decode(std::span<const uint8_t> bytes, CodeSize size);
 
  private:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Port 0xe9 (Bochs' and QEMU's isa-debugcon): the kernel's own log, a byte at a time. Reads give 0xe9, by which a guest
-// finds that the port is there. Lines are handed on whole; an unfinished line is part of the state.
+// Port 0xe9 (Bochs' and QEMU's isa-debugcon): the kernel's own log, a byte at a time. Reads give 0xe9, by
+// which a guest finds that the port is there. Lines are handed on whole; an unfinished line is part of the
+// state.
 #pragma once
 
 #include <functional>

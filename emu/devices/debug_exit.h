@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Port 0xf4: a 32-bit write ends the machine with that value (minikernel/abi/trace_port.h says what it means). QEMU's
-// isa-debug-exit at the same place does the same, with a mangled value.
+// Port 0xf4: a 32-bit write ends the machine with that value (minikernel/abi/trace_port.h says what it
+// means). QEMU's isa-debug-exit at the same place does the same, with a mangled value.
 #pragma once
 
 #include <optional>

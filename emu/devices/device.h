@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What a device is to the machine: I/O ports, state that can be saved, and nothing else. Devices hold no host clock;
-// the time they are given is counted instructions (GuestTime). They call back through the small interfaces below, which
-// the machine implements; they never call an engine.
+// What a device is to the machine: I/O ports, state that can be saved, and nothing else. Devices hold no host
+// clock; the time they are given is counted instructions (GuestTime). They call back through the small
+// interfaces below, which the machine implements; they never call an engine.
 #pragma once
 
 #include <cstdint>

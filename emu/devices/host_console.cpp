@@ -17,8 +17,10 @@ std::optional<uint8_t> FdConsoleSource::get() {
     if (ended_) return std::nullopt;
     char bytes[4096];
     const ssize_t count = ::read(fd_, bytes, sizeof bytes);
-    if (count > 0) read_.append(bytes, static_cast<size_t>(count));
-    else ended_ = true;  // EINTR too: somebody wants to leave
+    if (count > 0)
+      read_.append(bytes, static_cast<size_t>(count));
+    else
+      ended_ = true;  // EINTR too: somebody wants to leave
   }
   return static_cast<uint8_t>(read_[position_++]);
 }
@@ -32,8 +34,10 @@ void FdConsoleSink::flush() {
   size_t done = 0;
   while (done < buffer_.size() && error_ == 0) {
     const ssize_t count = ::write(fd_, buffer_.data() + done, buffer_.size() - done);
-    if (count >= 0) done += static_cast<size_t>(count);
-    else if (errno != EINTR) error_ = errno;
+    if (count >= 0)
+      done += static_cast<size_t>(count);
+    else if (errno != EINTR)
+      error_ = errno;
   }
   buffer_.clear();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The host's ends of the console: file descriptors for a person or a pipe, strings for tests. Sources keep the bytes
-// they gave, so that a restored machine reads the same input again.
+// The host's ends of the console: file descriptors for a person or a pipe, strings for tests. Sources keep
+// the bytes they gave, so that a restored machine reads the same input again.
 #pragma once
 
 #include <string>

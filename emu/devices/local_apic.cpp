@@ -10,10 +10,10 @@ namespace mmuscope {
 namespace {
 
 // Register offsets, SDM vol. 3, table 10-1.
-constexpr uint64_t kId = 0x20, kVersion = 0x30, kTpr = 0x80, kPpr = 0xa0, kEoi = 0xb0, kLdr = 0xd0, kDfr = 0xe0,
-                   kSvr = 0xf0, kIsr = 0x100, kTmr = 0x180, kIrr = 0x200, kEsr = 0x280, kIcrLow = 0x300,
-                   kIcrHigh = 0x310, kLvtTimer = 0x320, kLvtError = 0x370, kInitialCount = 0x380,
-                   kCurrentCount = 0x390, kDivide = 0x3e0;
+constexpr uint64_t kId = 0x20, kVersion = 0x30, kTpr = 0x80, kPpr = 0xa0, kEoi = 0xb0, kLdr = 0xd0,
+                   kDfr = 0xe0, kSvr = 0xf0, kIsr = 0x100, kTmr = 0x180, kIrr = 0x200, kEsr = 0x280,
+                   kIcrLow = 0x300, kIcrHigh = 0x310, kLvtTimer = 0x320, kLvtError = 0x370,
+                   kInitialCount = 0x380, kCurrentCount = 0x390, kDivide = 0x3e0;
 constexpr uint32_t kVersionValue = 0x00050014;  // version 0x14, six LVT entries
 constexpr uint32_t kMasked = 1u << 16, kPeriodic = 1u << 17, kSoftwareEnable = 1u << 8;
 constexpr uint32_t kIcrLogical = 1u << 11;
@@ -21,7 +21,8 @@ constexpr uint32_t kEsrIllegalReceived = 1u << 6;
 
 std::optional<uint8_t> highest(const std::array<uint32_t, 8>& bits) {
   for (unsigned word = 8; word-- > 0;)
-    if (bits[word] != 0) return static_cast<uint8_t>(word * 32 + 31 - static_cast<unsigned>(std::countl_zero(bits[word])));
+    if (bits[word] != 0)
+      return static_cast<uint8_t>(word * 32 + 31 - static_cast<unsigned>(std::countl_zero(bits[word])));
   return std::nullopt;
 }
 
@@ -48,7 +49,9 @@ void LocalApic::reset() {
 }
 
 uint8_t LocalApic::task_priority() const { return static_cast<uint8_t>(registers_[kTpr / 16]); }
-void LocalApic::set_task_priority(uint8_t class_bits) { registers_[kTpr / 16] = static_cast<uint32_t>(class_bits) << 4; }
+void LocalApic::set_task_priority(uint8_t class_bits) {
+  registers_[kTpr / 16] = static_cast<uint32_t>(class_bits) << 4;
+}
 
 void LocalApic::accept(uint8_t vector) {
   if (vector < 16) {
@@ -104,8 +107,10 @@ uint32_t LocalApic::read(uint64_t offset) {
   if (offset >= kIrr && offset < kIrr + 0x80) return irr_[(offset - kIrr) / 16];
   if (offset >= kTmr && offset < kTmr + 0x80) return 0;  // everything here is edge-triggered
   switch (offset) {
-    case kId: return cpu_ << 24;
-    case kVersion: return kVersionValue;
+    case kId:
+      return cpu_ << 24;
+    case kVersion:
+      return kVersionValue;
     case kPpr: {
       const uint8_t in_service = highest(isr_).value_or(0);
       return task_priority() >> 4 >= in_service >> 4 ? task_priority() : in_service & 0xf0;
@@ -114,8 +119,10 @@ uint32_t LocalApic::read(uint64_t offset) {
       if (timer_expiry_ == kNever) return 0;
       return static_cast<uint32_t>((timer_expiry_ - std::min(timer_expiry_, bus_.now())) >>
                                    divide_shift(registers_[kDivide / 16]));
-    case kEoi: return 0;
-    default: return offset / 16 < registers_.size() ? registers_[offset / 16] : 0;
+    case kEoi:
+      return 0;
+    default:
+      return offset / 16 < registers_.size() ? registers_[offset / 16] : 0;
   }
 }
 
@@ -124,12 +131,24 @@ void LocalApic::write(uint64_t offset, uint32_t value) {
     case kEoi:
       if (const auto vector = highest(isr_)) isr_[*vector / 32] &= ~(1u << (*vector % 32));
       break;
-    case kTpr: registers_[offset / 16] = value & 0xff; break;
-    case kLdr: registers_[offset / 16] = value & 0xff000000; break;
-    case kDfr: registers_[offset / 16] = value | 0x0fffffff; break;
-    case kSvr: registers_[offset / 16] = value & 0x1ff; break;
-    case kEsr: registers_[offset / 16] = 0; break;
-    case kIcrHigh: registers_[offset / 16] = value & 0xff000000; break;
+    case kTpr:
+      registers_[offset / 16] = value & 0xff;
+      break;
+    case kLdr:
+      registers_[offset / 16] = value & 0xff000000;
+      break;
+    case kDfr:
+      registers_[offset / 16] = value | 0x0fffffff;
+      break;
+    case kSvr:
+      registers_[offset / 16] = value & 0x1ff;
+      break;
+    case kEsr:
+      registers_[offset / 16] = 0;
+      break;
+    case kIcrHigh:
+      registers_[offset / 16] = value & 0xff000000;
+      break;
     case kIcrLow:
       registers_[offset / 16] = value & 0x000ccfff;
       send();
@@ -137,9 +156,12 @@ void LocalApic::write(uint64_t offset, uint32_t value) {
     case kInitialCount:
       registers_[offset / 16] = value;
       timer_start_ = bus_.now();
-      timer_expiry_ = value == 0 ? kNever : timer_start_ + (uint64_t{value} << divide_shift(registers_[kDivide / 16]));
+      timer_expiry_ =
+          value == 0 ? kNever : timer_start_ + (uint64_t{value} << divide_shift(registers_[kDivide / 16]));
       break;
-    case kDivide: registers_[offset / 16] = value & 0xb; break;
+    case kDivide:
+      registers_[offset / 16] = value & 0xb;
+      break;
     default:
       if (offset >= kLvtTimer && offset <= kLvtError) registers_[offset / 16] = value & 0x000317ff;
       break;
@@ -154,25 +176,41 @@ void LocalApic::send() {
   uint64_t targets = 0;
   switch ((low >> 18) & 3) {
     case 0:
-      if (destination == 0xff) targets = all;
-      else if (!(low & kIcrLogical)) targets = destination < 64 ? (uint64_t{1} << destination) & all : 0;
+      if (destination == 0xff)
+        targets = all;
+      else if (!(low & kIcrLogical))
+        targets = destination < 64 ? (uint64_t{1} << destination) & all : 0;
       else
         for (unsigned cpu = 0; cpu < bus_.cpu_count(); ++cpu)
           if ((bus_.logical_destination(cpu) >> 24) & destination) targets |= uint64_t{1} << cpu;
       break;
-    case 1: targets = uint64_t{1} << cpu_; break;
-    case 2: targets = all; break;
-    default: targets = all & ~(uint64_t{1} << cpu_); break;
+    case 1:
+      targets = uint64_t{1} << cpu_;
+      break;
+    case 2:
+      targets = all;
+      break;
+    default:
+      targets = all & ~(uint64_t{1} << cpu_);
+      break;
   }
   const auto vector = static_cast<uint8_t>(low);
   switch ((low >> 8) & 7) {
-    case 0: bus_.send_ipi(cpu_, targets, IpiKind::kFixed, vector); break;
-    case 4: bus_.send_ipi(cpu_, targets, IpiKind::kNmi, vector); break;
-    case 5:
-      if (low & (1u << 14)) bus_.send_ipi(cpu_, targets, IpiKind::kInit, vector);  // level de-assert does nothing
+    case 0:
+      bus_.send_ipi(cpu_, targets, IpiKind::kFixed, vector);
       break;
-    case 6: bus_.send_ipi(cpu_, targets, IpiKind::kStartup, vector); break;
-    default: break;
+    case 4:
+      bus_.send_ipi(cpu_, targets, IpiKind::kNmi, vector);
+      break;
+    case 5:
+      if (low & (1u << 14))
+        bus_.send_ipi(cpu_, targets, IpiKind::kInit, vector);  // level de-assert does nothing
+      break;
+    case 6:
+      bus_.send_ipi(cpu_, targets, IpiKind::kStartup, vector);
+      break;
+    default:
+      break;
   }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// One CPU's local APIC in xAPIC mode, SDM vol. 3, chapter 10 (table 10-1 is the register map): identification, TPR/PPR,
-// IRR/ISR/TMR, EOI, spurious vector, LVT timer (one-shot and periodic), ICR (fixed, NMI, INIT, SIPI; physical
-// destination, logical flat destination, shorthands), self IPI. No lowest-priority arbitration, no TSC-deadline, no
-// LINT pins, no performance or thermal interrupts; their LVT registers store what is written.
-// The timer counts one a counted instruction, divided by the divide configuration.
+// One CPU's local APIC in xAPIC mode, SDM vol. 3, chapter 10 (table 10-1 is the register map):
+// identification, TPR/PPR, IRR/ISR/TMR, EOI, spurious vector, LVT timer (one-shot and periodic), ICR (fixed,
+// NMI, INIT, SIPI; physical destination, logical flat destination, shorthands), self IPI. No lowest-priority
+// arbitration, no TSC-deadline, no LINT pins, no performance or thermal interrupts; their LVT registers store
+// what is written. The timer counts one a counted instruction, divided by the divide configuration.
 #pragma once
 
 #include <array>
@@ -66,12 +66,12 @@ class LocalApic final : public Device {
   std::array<uint32_t, 8> irr_{}, isr_{};
   unsigned cpu_;
   ApicBus& bus_;
-  GuestTime timer_start_ = 0;   // when the current count began
+  GuestTime timer_start_ = 0;  // when the current count began
   GuestTime timer_expiry_ = kNever;
 };
 
-// The 4 KiB window at kPhysicalBase: routes to the accessing CPU's own APIC. Accesses must be 32 bits wide and aligned
-// to 16 bytes (SDM 10.4.1); others read zero and are dropped.
+// The 4 KiB window at kPhysicalBase: routes to the accessing CPU's own APIC. Accesses must be 32 bits wide
+// and aligned to 16 bytes (SDM 10.4.1); others read zero and are dropped.
 class ApicWindow final : public MmioDevice {
  public:
   explicit ApicWindow(std::vector<LocalApic*> by_cpu) : by_cpu_(std::move(by_cpu)) {}

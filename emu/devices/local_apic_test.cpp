@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "devices/local_apic.h"
+
 #include <gtest/gtest.h>
 
 #include <tuple>
-
-#include "devices/local_apic.h"
 
 namespace mmuscope {
 namespace {

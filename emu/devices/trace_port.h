@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Port 0xb00: the kernel's tracepoints (minikernel/abi/trace_port.h is the contract). Reads the record from RAM at
-// the physical address written and hands it on; a record of another ABI version or outside RAM is dropped and counted.
+// Port 0xb00: the kernel's tracepoints (minikernel/abi/trace_port.h is the contract). Reads the record from
+// RAM at the physical address written and hands it on; a record of another ABI version or outside RAM is
+// dropped and counted.
 #pragma once
 
 #include <functional>
 
+#include "abi/trace_port.h"
 #include "devices/device.h"
 #include "memory/ram.h"
-#include "abi/trace_port.h"
 
 namespace mmuscope {
 

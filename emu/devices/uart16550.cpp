@@ -56,7 +56,8 @@ uint8_t Uart16550::read_register(unsigned offset) {
       receive_.pop_front();
       return byte;
     }
-    case 1: return latch ? dlm_ : ier_;
+    case 1:
+      return latch ? dlm_ : ier_;
     case 2: {
       const uint8_t fifos = fcr_ & 1 ? kIirFifos : 0;
       if ((ier_ & kIerReceive) && !receive_.empty()) return fifos | kIirReceive;
@@ -66,13 +67,17 @@ uint8_t Uart16550::read_register(unsigned offset) {
       }
       return fifos | kIirNone;
     }
-    case 3: return lcr_;
-    case 4: return mcr_;
+    case 3:
+      return lcr_;
+    case 4:
+      return mcr_;
     case 5:
       if (ier_ & kIerReceive) pull();
       return static_cast<uint8_t>(kLsrTransmitterEmpty | (receive_.empty() ? 0 : kLsrDataReady));
-    case 6: return 0xb0;  // CTS, DSR, DCD: somebody is there
-    default: return scr_;
+    case 6:
+      return 0xb0;  // CTS, DSR, DCD: somebody is there
+    default:
+      return scr_;
   }
 }
 
@@ -99,10 +104,17 @@ void Uart16550::write_register(unsigned offset, uint8_t value) {
       fcr_ = value & 0xc9;
       if (value & 2) receive_.clear();
       break;
-    case 3: lcr_ = value; break;
-    case 4: mcr_ = value & 0x1f; break;
-    case 7: scr_ = value; break;
-    default: break;
+    case 3:
+      lcr_ = value;
+      break;
+    case 4:
+      mcr_ = value & 0x1f;
+      break;
+    case 7:
+      scr_ = value;
+      break;
+    default:
+      break;
   }
 }
 

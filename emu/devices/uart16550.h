@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A 16550A at COM1 (ports 0x3f8-0x3ff): output to a ConsoleSink, input pulled from a ConsoleSource. Baud rate, modem
-// lines and FIFO timing have no effect; the transmitter is always ready. Register layout: National Semiconductor
-// PC16550D data sheet, table 1.
+// A 16550A at COM1 (ports 0x3f8-0x3ff): output to a ConsoleSink, input pulled from a ConsoleSource. Baud
+// rate, modem lines and FIFO timing have no effect; the transmitter is always ready. Register layout:
+// National Semiconductor PC16550D data sheet, table 1.
 //
-// Input is pulled only when the guest asks for it - reads RBR, or reads LSR while its receive interrupt is enabled in
-// IER - so that arrival is a function of what the guest does, not of host time, and a guest that polls LSR to print
-// never waits for the host. End of input is delivered as byte 0x04 (^D), once per request that finds nothing else.
-// The interrupt line (IER, IIR) is modelled; the machine wires it to nothing yet (no I/O APIC: CAVEATS.md).
+// Input is pulled only when the guest asks for it - reads RBR, or reads LSR while its receive interrupt is
+// enabled in IER - so that arrival is a function of what the guest does, not of host time, and a guest that
+// polls LSR to print never waits for the host. End of input is delivered as byte 0x04 (^D), once per request
+// that finds nothing else. The interrupt line (IER, IIR) is modelled; the machine wires it to nothing yet (no
+// I/O APIC: CAVEATS.md).
 #pragma once
 
 #include <deque>
@@ -27,8 +28,8 @@ class ConsoleSink {
 class ConsoleSource {
  public:
   virtual ~ConsoleSource() = default;
-  // The next byte; nullopt at end of input. May block. The position is part of a snapshot, so sources must be able to
-  // give the same bytes again after a restore: see position() and seek().
+  // The next byte; nullopt at end of input. May block. The position is part of a snapshot, so sources must be
+  // able to give the same bytes again after a restore: see position() and seek().
   virtual std::optional<uint8_t> get() = 0;
   virtual uint64_t position() const = 0;
   virtual void seek(uint64_t position) = 0;

@@ -38,7 +38,9 @@ class Blob {
     for (size_t i = first; i < first + count; ++i) sum = static_cast<uint8_t>(sum + bytes_[i]);
     bytes_[at] = static_cast<uint8_t>(bytes_[at] - sum);
   }
-  void place(Ram& ram, uint64_t address) const { std::memcpy(ram.host(address), bytes_.data(), bytes_.size()); }
+  void place(Ram& ram, uint64_t address) const {
+    std::memcpy(ram.host(address), bytes_.data(), bytes_.size());
+  }
 
  private:
   std::vector<uint8_t> bytes_;
@@ -92,11 +94,13 @@ Expected<uint32_t> load_kernel(const std::vector<uint8_t>& file, Ram& ram) {
     if (segment->p_memsz == 0) continue;
     if (segment->p_filesz > segment->p_memsz || segment->p_paddr < kAcpiEnd ||
         !ram.contains(segment->p_paddr, segment->p_memsz))
-      return std::unexpected(bad_kernel(fmt::format("does not fit: a segment of 0x{:x} bytes at physical 0x{:x}",
-                                                    segment->p_memsz, segment->p_paddr)));
+      return std::unexpected(bad_kernel(fmt::format(
+          "does not fit: a segment of 0x{:x} bytes at physical 0x{:x}", segment->p_memsz, segment->p_paddr)));
     std::memcpy(ram.host(segment->p_paddr), file.data() + segment->p_offset, segment->p_filesz);
   }
-  if (!entry) return std::unexpected(bad_kernel("has no PVH entry note (Xen note 18): not a kernel this machine boots"));
+  if (!entry)
+    return std::unexpected(
+        bad_kernel("has no PVH entry note (Xen note 18): not a kernel this machine boots"));
   return *entry;
 }
 
@@ -108,7 +112,12 @@ void acpi_header(Blob& blob, const char* signature, uint32_t length) {
 
 void write_acpi(unsigned cpus, Ram& ram) {
   Blob rsdp;
-  rsdp.text("RSD PTR ", 8).put(uint8_t{0}).text("MMUSCO", 6).put(uint8_t{2}).put(uint32_t{0}).put(uint32_t{36});
+  rsdp.text("RSD PTR ", 8)
+      .put(uint8_t{0})
+      .text("MMUSCO", 6)
+      .put(uint8_t{2})
+      .put(uint32_t{0})
+      .put(uint32_t{36});
   rsdp.put(kXsdt).put(uint8_t{0}).put(uint8_t{0}).put(uint16_t{0});
   rsdp.checksum(8, 0, 20);
   rsdp.checksum(32, 0, 36);
@@ -124,7 +133,11 @@ void write_acpi(unsigned cpus, Ram& ram) {
   acpi_header(madt, "APIC", 36 + 8 + 8 * cpus);
   madt.put(static_cast<uint32_t>(LocalApic::kPhysicalBase)).put(uint32_t{0});
   for (unsigned cpu = 0; cpu < cpus; ++cpu)
-    madt.put(uint8_t{0}).put(uint8_t{8}).put(static_cast<uint8_t>(cpu)).put(static_cast<uint8_t>(cpu)).put(uint32_t{1});
+    madt.put(uint8_t{0})
+        .put(uint8_t{8})
+        .put(static_cast<uint8_t>(cpu))
+        .put(static_cast<uint8_t>(cpu))
+        .put(uint32_t{1});
   madt.checksum(9, 0, madt.size());
   madt.place(ram, kMadt);
 }
@@ -153,7 +166,8 @@ Expected<x86::CpuState> load_boot_image(const BootImage& image, const MachineCon
   const auto entry = load_kernel(image.kernel, ram);
   if (!entry) return std::unexpected(entry.error());
   if (image.command_line.size() + 1 > kCommandLineLimit)
-    return fail(ErrorKind::kUsage, fmt::format("the kernel command line is longer than {} bytes", kCommandLineLimit - 1));
+    return fail(ErrorKind::kUsage,
+                fmt::format("the kernel command line is longer than {} bytes", kCommandLineLimit - 1));
 
   const uint64_t low = ram.regions()[0].bytes;
   const uint64_t initramfs_bytes = (image.initramfs.size() + x86::kPageSize - 1) & x86::kPageMask;
@@ -161,7 +175,8 @@ Expected<x86::CpuState> load_boot_image(const BootImage& image, const MachineCon
     return fail(ErrorKind::kUsage, fmt::format("an initramfs of {} MiB does not fit: give more --memory",
                                                initramfs_bytes >> 20));
   const uint64_t initramfs = low - initramfs_bytes;
-  if (!image.initramfs.empty()) std::memcpy(ram.host(initramfs), image.initramfs.data(), image.initramfs.size());
+  if (!image.initramfs.empty())
+    std::memcpy(ram.host(initramfs), image.initramfs.data(), image.initramfs.size());
   std::memcpy(ram.host(kCommandLine), image.command_line.c_str(), image.command_line.size() + 1);
   write_acpi(config.cpus, ram);
 
@@ -182,7 +197,10 @@ Expected<x86::CpuState> load_boot_image(const BootImage& image, const MachineCon
 
   Blob start_info;
   start_info.put(uint32_t{0x336ec578}).put(uint32_t{1}).put(uint32_t{0});
-  start_info.put(image.initramfs.empty() ? uint32_t{0} : uint32_t{1}).put(kModules).put(kCommandLine).put(kRsdp);
+  start_info.put(image.initramfs.empty() ? uint32_t{0} : uint32_t{1})
+      .put(kModules)
+      .put(kCommandLine)
+      .put(kRsdp);
   start_info.put(kMemoryMap).put(uint32_t{entries}).put(uint32_t{0});
   start_info.place(ram, kStartInfo);
   return entry_state(*entry);

@@ -66,7 +66,8 @@ MachineImpl::MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink
     : core_(config, std::move(ram)),
       uart_(sink, source),
       debug_console_(std::move(kernel_log)),
-      trace_port_(core_.ram, [this](unsigned cpu, const trace_abi::TraceRecord& record) { on_record(cpu, record); }),
+      trace_port_(core_.ram,
+                  [this](unsigned cpu, const trace_abi::TraceRecord& record) { on_record(cpu, record); }),
       slice_left_(config.quantum) {
   for (unsigned cpu = 0; cpu < config.cpus; ++cpu) {
     apics_.push_back(std::make_unique<LocalApic>(cpu, *this));
@@ -127,7 +128,9 @@ void MachineImpl::idle() {
     const LocalApic& apic = *apics_[vcpu->index()];
     if (vcpu->accepts_interrupts() && apic.timer_can_interrupt()) next = std::min(next, apic.next_expiry());
   }
-  if (next == kNever) return core_.end(EndReason::kDeadlock, "every CPU is halted and no timer is going to wake one\n" + describe());
+  if (next == kNever)
+    return core_.end(EndReason::kDeadlock,
+                     "every CPU is halted and no timer is going to wake one\n" + describe());
   core_.idle += next - core_.now();
 }
 
@@ -152,12 +155,18 @@ void MachineImpl::send_ipi(unsigned, uint64_t targets, IpiKind kind, uint8_t vec
   for (unsigned cpu = 0; cpu < vcpus_.size(); ++cpu) {
     if (!((targets >> cpu) & 1)) continue;
     switch (kind) {
-      case IpiKind::kFixed: apics_[cpu]->accept(vector); break;
-      case IpiKind::kNmi: vcpus_[cpu]->nmi(); break;
+      case IpiKind::kFixed:
+        apics_[cpu]->accept(vector);
+        break;
+      case IpiKind::kNmi:
+        vcpus_[cpu]->nmi();
+        break;
       case IpiKind::kInit:
         if (cpu != current_) vcpus_[cpu]->init();
         break;
-      case IpiKind::kStartup: vcpus_[cpu]->start(vector); break;
+      case IpiKind::kStartup:
+        vcpus_[cpu]->start(vector);
+        break;
     }
   }
 }
@@ -174,7 +183,8 @@ void MachineImpl::on_record(unsigned cpu, const trace_abi::TraceRecord& record) 
   if (type == TraceType::kTaskSwitch) vcpu.set_pid(static_cast<uint32_t>(record.args[0]));
   if (type == TraceType::kWatchRange) {
     const std::string name(record.text, strnlen(record.text, sizeof record.text));
-    if (core_.ram.contains(record.args[1], record.args[2])) core_.watch(WatchedRange(name, record.args[1], record.args[2]));
+    if (core_.ram.contains(record.args[1], record.args[2]))
+      core_.watch(WatchedRange(name, record.args[1], record.args[2]));
   }
 }
 
@@ -220,8 +230,9 @@ Expected<void> MachineImpl::restore(std::span<const uint8_t> state) {
 
 }  // namespace
 
-Expected<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, const BootImage& image, ConsoleSink& sink,
-                                                   ConsoleSource& source, DebugConsole::LineSink kernel_log) {
+Expected<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, const BootImage& image,
+                                                   ConsoleSink& sink, ConsoleSource& source,
+                                                   DebugConsole::LineSink kernel_log) {
   if (config.cpus < 1 || config.cpus > 8)
     return fail(ErrorKind::kUsage, fmt::format("{} CPUs: give 1 to 8", config.cpus));
   if (config.quantum == 0) return fail(ErrorKind::kUsage, "a quantum of 0 instructions: give 1 or more");

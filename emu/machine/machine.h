@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The machine: RAM, CPUs each with an engine and a TLB, devices, scheduler and clock, put together. One thread. A run
-// is a pure function of MachineConfig, the boot image and the console input; everything that decides what happens next
-// is in state that save() writes.
+// The machine: RAM, CPUs each with an engine and a TLB, devices, scheduler and clock, put together. One
+// thread. A run is a pure function of MachineConfig, the boot image and the console input; everything that
+// decides what happens next is in state that save() writes.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +22,12 @@
 namespace mmuscope {
 
 struct MachineConfig {
-  unsigned cpus = 1;                    // 1..8
-  uint64_t memory_bytes = 256u << 20;   // a multiple of 2 MiB, 16 MiB..64 GiB
-  bool la57 = false;                    // offer 5-level paging
-  uint64_t quantum = 10'000;            // instructions a CPU runs before the next one's turn
-  bool count_watched_ranges = false;    // exact frame-table access counts; costs time only where they are accessed
+  unsigned cpus = 1;                   // 1..8
+  uint64_t memory_bytes = 256u << 20;  // a multiple of 2 MiB, 16 MiB..64 GiB
+  bool la57 = false;                   // offer 5-level paging
+  uint64_t quantum = 10'000;           // instructions a CPU runs before the next one's turn
+  bool count_watched_ranges =
+      false;  // exact frame-table access counts; costs time only where they are accessed
 };
 
 // What a PVH loader puts into memory: an ELF64 kernel, its command line and an initramfs.
@@ -37,11 +38,11 @@ struct BootImage {
 };
 
 enum class EndReason : uint8_t {
-  kRunning,       // not ended: run() came to its limit
-  kExit,          // the guest wrote the debug-exit port; exit_value is what it wrote
-  kTripleFault,   // report tells the chain of faults, registers, the walk
-  kDeadlock,      // every CPU is halted and nothing is going to wake one
-  kInternal,      // an engine failed
+  kRunning,      // not ended: run() came to its limit
+  kExit,         // the guest wrote the debug-exit port; exit_value is what it wrote
+  kTripleFault,  // report tells the chain of faults, registers, the walk
+  kDeadlock,     // every CPU is halted and nothing is going to wake one
+  kInternal,     // an engine failed
 };
 
 struct RunResult {
@@ -52,7 +53,8 @@ struct RunResult {
 
 class Machine {
  public:
-  // kUsage for a bad configuration or kernel, kHost when the host cannot. `sink` and `source` must outlive the machine.
+  // kUsage for a bad configuration or kernel, kHost when the host cannot. `sink` and `source` must outlive
+  // the machine.
   static Expected<std::unique_ptr<Machine>> create(const MachineConfig& config, const BootImage& image,
                                                    ConsoleSink& sink, ConsoleSource& source,
                                                    DebugConsole::LineSink kernel_log);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the CPUs of one machine share: bus, ports, clock, code pages, watched ranges and the ears of observers. A Vcpu
-// sees the machine only through this.
+// What the CPUs of one machine share: bus, ports, clock, code pages, watched ranges and the ears of
+// observers. A Vcpu sees the machine only through this.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,8 @@ class Vcpu;
 // executable), so that every change of code is noticed, whoever makes it.
 class CodePages {
  public:
-  explicit CodePages(const Ram& ram) : ram_(ram), code_((ram.page_count() + 63) / 64), writable_(code_.size()) {}
+  explicit CodePages(const Ram& ram)
+      : ram_(ram), code_((ram.page_count() + 63) / 64), writable_(code_.size()) {}
   bool is_code(x86::PhysicalAddress page) const { return test(code_, page); }
   void set_code(x86::PhysicalAddress page, bool code) { assign(code_, page, code); }
   // Whether some engine may hold the page writable.

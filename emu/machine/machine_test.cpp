@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The whole machine, with the small kernel of test_kernel.S inside.
+#include "machine/machine.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <fstream>
 #include <iterator>
 #include <map>
 
 #include "devices/host_console.h"
-#include "machine/machine.h"
 
 namespace mmuscope {
 namespace {
@@ -26,16 +26,20 @@ std::vector<uint8_t> test_kernel() {
 class Transcript final : public MachineObserver {
  public:
   void on_page_fault(const Moment& at, const x86::PageFault& fault, const x86::WalkTrace& walk) override {
-    add(at, "fault", fault.access.linear, fault.error_code(), walk.count);
+    last_fault_address = fault.access.linear;
+    last_error_code = fault.error_code();
+    add(at, "fault", last_fault_address, last_error_code, walk.count);
   }
   void on_event(const Moment& at, const x86::Event& event) override { add(at, "event", event.vector, 0, 0); }
-  void on_tlb_insert(const Moment& at, const x86::TlbEntry& entry, const x86::Access&, const x86::WalkTrace&) override {
+  void on_tlb_insert(const Moment& at, const x86::TlbEntry& entry, const x86::Access&,
+                     const x86::WalkTrace&) override {
     add(at, "insert", entry.page.linear_base, entry.page.physical_base, entry.page.writable);
   }
   void on_tlb_remove(const Moment& at, const x86::TlbEntry& entry, x86::TlbCause cause) override {
     add(at, "remove", entry.page.linear_base, static_cast<uint64_t>(cause), 0);
   }
-  void on_tlb_flush(const Moment& at, x86::TlbCause cause, uint64_t linear, std::optional<uint16_t>) override {
+  void on_tlb_flush(const Moment& at, x86::TlbCause cause, uint64_t linear,
+                    std::optional<uint16_t>) override {
     add(at, "flush", linear, static_cast<uint64_t>(cause), 0);
   }
   void on_watch_counts(const Moment& at, unsigned range, const WatchCounts& counts) override {
@@ -47,20 +51,23 @@ class Transcript final : public MachineObserver {
   std::map<std::string, unsigned> seen;
   std::map<uint64_t, unsigned> vectors;
   WatchCounts watched;
+  uint64_t last_fault_address = ~uint64_t{0};
+  uint32_t last_error_code = 0;
 
  private:
   void add(const Moment& at, const std::string& what, uint64_t a, uint64_t b, uint64_t c) {
     ++seen[what];
     if (what == "event") ++vectors[a];
-    text += std::to_string(at.icount) + ' ' + std::to_string(at.cpu) + ' ' + std::to_string(at.rip) + ' ' + what + ' ' +
-            std::to_string(a) + ' ' + std::to_string(b) + ' ' + std::to_string(c) + '\n';
+    text += std::to_string(at.icount) + ' ' + std::to_string(at.cpu) + ' ' + std::to_string(at.rip) + ' ' +
+            what + ' ' + std::to_string(a) + ' ' + std::to_string(b) + ' ' + std::to_string(c) + '\n';
   }
 };
 
 struct Guest {
   explicit Guest(const std::string& command_line, MachineConfig config = {.memory_bytes = 32u << 20}) {
-    auto made = Machine::create(config, {.kernel = test_kernel(), .command_line = command_line, .initramfs = {}}, sink,
-                                source, [](const std::string&) {});
+    auto made =
+        Machine::create(config, {.kernel = test_kernel(), .command_line = command_line, .initramfs = {}},
+                        sink, source, [](const std::string&) {});
     EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
     if (made) machine = std::move(*made);
   }
@@ -86,6 +93,17 @@ TEST(Machine, UserCodeCallsTheKernelAndMayNotHalt) {
   EXPECT_EQ(result.reason, EndReason::kExit) << result.report << guest.machine->describe();
   EXPECT_EQ(result.exit_value, 100u);
   EXPECT_EQ(guest.sink.text(), "U");
+}
+
+// An LDTR that holds nothing has base 0: what a program reads there is no descriptor.
+TEST(Machine, ANullPointerInUserCodeIsAUserFault) {
+  Guest guest("n");
+  Transcript transcript;
+  guest.machine->add_observer(transcript);
+  guest.machine->run(20'000);
+  ASSERT_GT(transcript.seen["fault"], 0u) << guest.machine->describe();
+  EXPECT_EQ(transcript.last_fault_address, 0u);
+  EXPECT_EQ(transcript.last_error_code, 5u);  // U/S, P
 }
 
 TEST(Machine, TimerWakesAHaltedCpuInCountedTime) {
@@ -140,7 +158,8 @@ TEST(Machine, WhereARunIsCutChangesNothing) {
     whole.machine->run(kLimit);
     unobserved.machine->run(kLimit);
     uint64_t limit = 0;
-    for (unsigned i = 0; cut.machine->run(limit).reason == EndReason::kRunning && limit < kLimit; ++i) limit += 1 + i * i % 31;
+    for (unsigned i = 0; cut.machine->run(limit).reason == EndReason::kRunning && limit < kLimit; ++i)
+      limit += 1 + i * i % 31;
     EXPECT_EQ(of_whole.text, of_cut.text) << choice;
     EXPECT_EQ(whole.machine->icount(), cut.machine->icount()) << choice;
     EXPECT_EQ(whole.machine->icount(), unobserved.machine->icount()) << choice;
@@ -175,7 +194,8 @@ TEST(Machine, GoesOnFromASavedState) {
     second.machine->save(end_of_second);
     const auto [here, there] = std::ranges::mismatch(end_of_first.bytes(), end_of_second.bytes());
     EXPECT_TRUE(std::ranges::equal(end_of_first.bytes(), end_of_second.bytes()))
-        << choice << ": differs at byte " << here - end_of_first.bytes().begin() << " of " << end_of_first.bytes().size();
+        << choice << ": differs at byte " << here - end_of_first.bytes().begin() << " of "
+        << end_of_first.bytes().size();
   }
 }
 
@@ -208,8 +228,9 @@ TEST(Machine, RefusesWhatIsNoKernel) {
   StringConsoleSource source;
   const std::vector<uint8_t> good = test_kernel();
   const auto attempt = [&](std::vector<uint8_t> kernel) {
-    return Machine::create({.memory_bytes = 16u << 20}, {.kernel = std::move(kernel), .command_line = "l", .initramfs = {}},
-                           sink, source, {});
+    return Machine::create({.memory_bytes = 16u << 20},
+                           {.kernel = std::move(kernel), .command_line = "l", .initramfs = {}}, sink, source,
+                           {});
   };
   EXPECT_TRUE(attempt(good).has_value());
   EXPECT_FALSE(attempt({}).has_value());
@@ -225,9 +246,10 @@ TEST(Machine, RefusesWhatIsNoKernel) {
 TEST(Machine, RefusesBadConfigurations) {
   StringConsoleSink sink;
   StringConsoleSource source;
-  for (const MachineConfig& config : {MachineConfig{.cpus = 0}, MachineConfig{.cpus = 9}, MachineConfig{.memory_bytes = 1},
-                                      MachineConfig{.quantum = 0}}) {
-    const auto made = Machine::create(config, {.kernel = test_kernel(), .command_line = {}, .initramfs = {}}, sink, source, {});
+  for (const MachineConfig& config : {MachineConfig{.cpus = 0}, MachineConfig{.cpus = 9},
+                                      MachineConfig{.memory_bytes = 1}, MachineConfig{.quantum = 0}}) {
+    const auto made = Machine::create(config, {.kernel = test_kernel(), .command_line = {}, .initramfs = {}},
+                                      sink, source, {});
     ASSERT_FALSE(made.has_value());
     EXPECT_EQ(made.error().kind, ErrorKind::kUsage);
   }

@@ -3,7 +3,7 @@
 # The smallest kernel that uses every part of the machine, for machine_test: PVH entry, 4-level paging, IDT, a page-fault
 # handler that maps on demand, SYSCALL/SYSRET from user code, the local APIC timer and a second CPU. What it prints is
 # the test's expectation. The first byte of the command line chooses: 'p' page faults, 'u' user code, 't' timer,
-# 'c' second CPU, '3' triple fault, 'h' halt for good, 'l' loop for good, 'w' watched range.
+# 'n' a null pointer in user code, 'c' second CPU, '3' triple fault, 'h' halt for good, 'l' loop for good, 'w' watched range.
 
         .set    COM1, 0x3f8
         .set    EXIT, 0xf4
@@ -17,6 +17,7 @@
 
         .section .text
         .code32
+        .globl  entry32
 entry32:
         mov     24(%ebx), %esi                  # hvm_start_info.cmdline_paddr
         mov     (%esi), %al
@@ -52,6 +53,8 @@ entry64:
         cmp     $'p', %al
         je      page_faults
         cmp     $'u', %al
+        je      user
+        cmp     $'n', %al
         je      user
         cmp     $'t', %al
         je      timer
@@ -136,6 +139,8 @@ user:
         mov     $user_code, %ecx
         sysretq
 user_code:
+        cmpb    $'n', choice
+        je      read_null
         mov     $100, %ebx
 1:      syscall
         dec     %ebx
@@ -145,6 +150,9 @@ user_code:
         cmp     $3, %eax
         jne     1b
         hlt                                     # #GP at CPL 3
+read_null:                                      # a supervisor's page, and where an absent LDT has its base
+        mov     0, %rax
+        jmp     read_null
 syscall_entry:
         incl    calls
         sysretq

@@ -28,7 +28,8 @@ void Vcpu::run(uint64_t budget) {
   while (!core_.is_ended() && !yield_) {
     if (interrupt_waiting() && take_interrupt()) continue;
     if (state_.halted || state_.wait_for_sipi || instructions_ >= end) break;
-    const Stop stop = engine_->run({.instructions = end - instructions_, .stop_when_interruptible = interrupt_waiting()});
+    const Stop stop =
+        engine_->run({.instructions = end - instructions_, .stop_when_interruptible = interrupt_waiting()});
     account();
     handle(stop);
   }
@@ -59,7 +60,8 @@ void Vcpu::handle(const Stop& stop) {
                   .vector = stop.vector,
                   .error_code = std::nullopt,
                   .page_fault = std::nullopt};
-      const bool has_error_code = stop.vector == 8 || (stop.vector >= 10 && stop.vector <= 14) || stop.vector == 17;
+      const bool has_error_code =
+          stop.vector == 8 || (stop.vector >= 10 && stop.vector <= 14) || stop.vector == 17;
       if (event.kind == x86::EventKind::kException && has_error_code) event.error_code = stop.error_code;
       return raise(event);
     }
@@ -72,7 +74,8 @@ void Vcpu::handle(const Stop& stop) {
       return;
     }
     case StopReason::kTrapped:
-      for (const TrappedAccess& access : trapped_) core_.count_access(access.address, access.size, access.write);
+      for (const TrappedAccess& access : trapped_)
+        core_.count_access(access.address, access.size, access.write);
       trapped_.clear();
       yield_ = true;
       return;
@@ -83,8 +86,8 @@ void Vcpu::handle(const Stop& stop) {
 
 // True when something was delivered, or the CPU woke up.
 bool Vcpu::take_interrupt() {
-  const bool open = state_.halted ? (state_.rflags & x86::rflags::kIf) != 0
-                                  : (engine_->rflags() & x86::rflags::kIf) != 0;
+  const bool open =
+      state_.halted ? (state_.rflags & x86::rflags::kIf) != 0 : (engine_->rflags() & x86::rflags::kIf) != 0;
   if (!nmi_pending_ && !open) return false;
   load();
   if (state_.interrupt_shadow && !state_.halted) return false;
@@ -94,7 +97,10 @@ bool Vcpu::take_interrupt() {
     nmi_pending_ = false;
     raise({.kind = x86::EventKind::kNmi, .vector = x86::vector::kNmi, .error_code = {}, .page_fault = {}});
   } else {
-    raise({.kind = x86::EventKind::kExternalInterrupt, .vector = apic_.acknowledge(), .error_code = {}, .page_fault = {}});
+    raise({.kind = x86::EventKind::kExternalInterrupt,
+           .vector = apic_.acknowledge(),
+           .error_code = {},
+           .page_fault = {}});
   }
   return true;
 }
@@ -118,8 +124,10 @@ void Vcpu::reset_to(const CpuState& state) {
 void Vcpu::init() {
   CpuState reset;
   reset.rip = 0xfff0;
-  for (x86::Segment& segment : reset.segments) segment = {.base = 0, .limit = 0xffff, .selector = 0, .attributes = 0x93};
-  reset.segment(x86::SegmentName::kCs) = {.base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attributes = 0x9b};
+  for (x86::Segment& segment : reset.segments)
+    segment = {.base = 0, .limit = 0xffff, .selector = 0, .attributes = 0x93};
+  reset.segment(x86::SegmentName::kCs) = {
+      .base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .attributes = 0x9b};
   reset.ldtr.attributes = 0x82;
   reset.tr.attributes = 0x8b;
   reset.wait_for_sipi = 1;
@@ -160,7 +168,8 @@ void Vcpu::announce(const Event& event, const x86::WalkTrace* walk) {
     return;
   }
   const x86::WalkTrace none;
-  core_.tell([&](MachineObserver& o) { o.on_page_fault(now, *event.page_fault, walk != nullptr ? *walk : none); });
+  core_.tell(
+      [&](MachineObserver& o) { o.on_page_fault(now, *event.page_fault, walk != nullptr ? *walk : none); });
   core_.open_window(pid_, true);
 }
 
@@ -194,13 +203,16 @@ std::string Vcpu::describe() {
   constexpr const char* kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                     "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15"};
   const CpuState now = state();
-  std::string text = fmt::format("cpu {}: rip {:016x} rflags {:08x} cpl {}{}\n", index_, now.rip, now.rflags, now.cpl,
-                                 now.wait_for_sipi ? " waiting for SIPI" : now.halted ? " halted" : "");
+  std::string text =
+      fmt::format("cpu {}: rip {:016x} rflags {:08x} cpl {}{}\n", index_, now.rip, now.rflags, now.cpl,
+                  now.wait_for_sipi ? " waiting for SIPI"
+                  : now.halted      ? " halted"
+                                    : "");
   if (now.wait_for_sipi) return text;
   for (unsigned i = 0; i < 16; ++i)
     text += fmt::format("  {} {:016x}{}", kNames[i], now.gpr[i], i % 4 == 3 ? "\n" : "");
-  text += fmt::format("  cr0 {:x} cr2 {:016x} cr3 {:016x} cr4 {:x} efer {:x}\n", now.cr0, now.cr2, now.cr3, now.cr4,
-                      now.efer);
+  text += fmt::format("  cr0 {:x} cr2 {:016x} cr3 {:016x} cr4 {:x} efer {:x}\n", now.cr0, now.cr2, now.cr3,
+                      now.cr4, now.efer);
   return text;
 }
 
@@ -213,7 +225,8 @@ void Vcpu::triple_fault(const std::vector<Event>& chain) {
       const x86::PageFault& fault = *event.page_fault;
       report += fmt::format(": {} of 0x{:016x}, {} in {} entry 0x{:016x} at 0x{:x}",
                             x86::access_type_name(fault.access.type), fault.access.linear,
-                            x86::fault_reason_name(fault.reason), fault.level, fault.entry_value, fault.entry_address);
+                            x86::fault_reason_name(fault.reason), fault.level, fault.entry_value,
+                            fault.entry_address);
     }
     report += '\n';
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// One CPU: an engine that executes, the TLB that translates, the local APIC that interrupts, and between them the
-// Intel manual. Whatever the engine stops for is done here, between runs, with RIP and the instruction count exact:
-// walks, faults, event delivery, system instructions. One load, end to end: engine -> fill() -> TLB; on a miss the
-// engine stops -> resolve() -> x86::walk -> TLB insert, or x86::deliver_event -> the engine runs on.
+// One CPU: an engine that executes, the TLB that translates, the local APIC that interrupts, and between them
+// the Intel manual. Whatever the engine stops for is done here, between runs, with RIP and the instruction
+// count exact: walks, faults, event delivery, system instructions. One load, end to end: engine -> fill() ->
+// TLB; on a miss the engine stops -> resolve() -> x86::walk -> TLB insert, or x86::deliver_event -> the
+// engine runs on.
 #pragma once
 
 #include <array>
@@ -28,11 +29,13 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   void attach(std::unique_ptr<CpuEngine> engine);
   CpuEngine& engine() { return *engine_; }
 
-  // Executes at most `budget` instructions; fewer when the CPU halts, the machine ends, or something happened that the
-  // scheduler must weigh anew.
+  // Executes at most `budget` instructions; fewer when the CPU halts, the machine ends, or something happened
+  // that the scheduler must weigh anew.
   void run(uint64_t budget);
   bool runnable() const;  // would run() execute anything
-  bool accepts_interrupts() const { return !state_.wait_for_sipi && (state_.rflags & x86::rflags::kIf); }  // if halted
+  bool accepts_interrupts() const {
+    return !state_.wait_for_sipi && (state_.rflags & x86::rflags::kIf);
+  }  // if halted
 
   void reset_to(const x86::CpuState& state);  // boot
   void init();                                // INIT IPI
@@ -85,10 +88,11 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   void resolve_unpaged(const x86::Access& access);
   bool settle_code_page(x86::PhysicalAddress page, const x86::Access& access);
   std::expected<x86::PhysicalAddress, x86::Event> translate(const x86::Access& access);
-  std::expected<x86::TlbEntry*, x86::PageFault> walk_and_insert(const x86::Access& access, x86::WalkTrace& trace);
+  std::expected<x86::TlbEntry*, x86::PageFault> walk_and_insert(const x86::Access& access,
+                                                                x86::WalkTrace& trace);
   x86::PageFault refused_by_tlb(const x86::TlbEntry& entry, const x86::Access& access, x86::WalkTrace& trace);
   void drop_entries(x86::LinearAddress linear, x86::TlbCause cause);
-  bool is_descriptor_access(const x86::Access& access);
+  bool in_descriptor_table(const x86::Access& access);
   x86::Event non_canonical(const x86::Access& access);
 
   // events
@@ -116,18 +120,17 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   LocalApic& apic_;
   std::unique_ptr<CpuEngine> engine_;
   x86::Tlb tlb_;
-  // System registers are true here at all times (only this class changes them); general registers, segments, RIP and
-  // flags only between load() and store().
+  // System registers are true here at all times (only this class changes them); general registers, segments,
+  // RIP and flags only between load() and store().
   x86::CpuState state_;
   uint32_t pid_ = 0;
   bool nmi_pending_ = false;
-  uint64_t instructions_ = 0;  // of this CPU
-  uint64_t accounted_ = 0;     // engine_->executed() as of the last account()
+  uint64_t instructions_ = 0;     // of this CPU
+  uint64_t accounted_ = 0;        // engine_->executed() as of the last account()
   bool implicit_access_ = false;  // the instruction at RIP reads a descriptor table at CPL 3
   uint8_t stuck_ = 0;             // refusals in a row that nothing was done about
   bool yield_ = false;
   std::vector<TrappedAccess> trapped_;
-  std::optional<x86::Event> pending_trap_;
 };
 
 }  // namespace mmuscope

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Vcpu: the instructions that the machine executes itself. Each does what the Intel SDM, vol. 2, says under its name,
-// or returns the exception it raises and changes nothing.
+// Vcpu: the instructions that the machine executes itself. Each does what the Intel SDM, vol. 2, says under
+// its name, or returns the exception it raises and changes nothing.
 #include "machine/vcpu.h"
 #include "x86/msr.h"
 
@@ -15,21 +15,34 @@ using x86::TlbEffect;
 namespace {
 
 Event exception(uint8_t vector, std::optional<uint32_t> error_code = std::nullopt) {
-  return {.kind = x86::EventKind::kException, .vector = vector, .error_code = error_code, .page_fault = std::nullopt};
+  return {.kind = x86::EventKind::kException,
+          .vector = vector,
+          .error_code = error_code,
+          .page_fault = std::nullopt};
 }
 Event general_protection() { return exception(x86::vector::kGeneralProtection, 0); }
 Event invalid_opcode() { return exception(x86::vector::kInvalidOpcode); }
 
 bool needs_cpl_0(SystemOp op) {
   switch (op) {
-    case SystemOp::kMovToCr: case SystemOp::kMovFromCr: case SystemOp::kClts: case SystemOp::kLmsw:
-    case SystemOp::kInvlpg: case SystemOp::kInvpcid: case SystemOp::kRdmsr: case SystemOp::kWrmsr: case SystemOp::kHlt:
+    case SystemOp::kMovToCr:
+    case SystemOp::kMovFromCr:
+    case SystemOp::kClts:
+    case SystemOp::kLmsw:
+    case SystemOp::kInvlpg:
+    case SystemOp::kInvpcid:
+    case SystemOp::kRdmsr:
+    case SystemOp::kWrmsr:
+    case SystemOp::kHlt:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
-uint64_t low_bits(uint64_t value, unsigned bytes) { return bytes == 8 ? value : value & ((uint64_t{1} << (8 * bytes)) - 1); }
+uint64_t low_bits(uint64_t value, unsigned bytes) {
+  return bytes == 8 ? value : value & ((uint64_t{1} << (8 * bytes)) - 1);
+}
 
 }  // namespace
 
@@ -37,13 +50,18 @@ std::optional<Event> Vcpu::execute(const Instruction& instruction) {
   if (needs_cpl_0(instruction.op) && engine_->cpl() != 0) return general_protection();
   const uint64_t next = engine_->rip() + instruction.length;
   switch (instruction.op) {
-    case SystemOp::kMovToCr: return move_to_control_register(instruction);
+    case SystemOp::kMovToCr:
+      return move_to_control_register(instruction);
     case SystemOp::kIn:
-    case SystemOp::kOut: return execute_port(instruction);
-    case SystemOp::kSyscall: return execute_syscall(instruction);
-    case SystemOp::kInvpcid: return execute_invpcid(instruction);
+    case SystemOp::kOut:
+      return execute_port(instruction);
+    case SystemOp::kSyscall:
+      return execute_syscall(instruction);
+    case SystemOp::kInvpcid:
+      return execute_invpcid(instruction);
     case SystemOp::kRdmsr:
-    case SystemOp::kWrmsr: return execute_msr(instruction);
+    case SystemOp::kWrmsr:
+      return execute_msr(instruction);
     case SystemOp::kMovFromCr:
       engine_->set_reg(static_cast<Gpr>(instruction.reg), apic_.task_priority() >> 4);
       break;
@@ -68,7 +86,9 @@ std::optional<Event> Vcpu::execute(const Instruction& instruction) {
       if (instruction.op == SystemOp::kRdtscp) engine_->set_reg(Gpr::kRcx, state_.tsc_aux & 0xffffffff);
       break;
     }
-    case SystemOp::kCpuid: execute_cpuid(); break;
+    case SystemOp::kCpuid:
+      execute_cpuid();
+      break;
     case SystemOp::kHlt:
       load();
       state_.halted = 1;
@@ -87,8 +107,10 @@ std::optional<Event> Vcpu::execute(const Instruction& instruction) {
       }
       break;
     }
-    case SystemOp::kRdpmc: return general_protection();
-    default: return invalid_opcode();
+    case SystemOp::kRdpmc:
+      return general_protection();
+    default:
+      return invalid_opcode();
   }
   engine_->advance(next);
   return std::nullopt;
@@ -100,8 +122,12 @@ std::optional<Event> Vcpu::move_to_control_register(const Instruction& instructi
   std::expected<TlbEffect, x86::GeneralProtection> effect = TlbEffect::kNone;
   TlbCause cause = TlbCause::kCr0;
   switch (instruction.control_register) {
-    case 0: effect = x86::write_cr0(state_, value, core_.features); break;
-    case 2: state_.cr2 = value; break;
+    case 0:
+      effect = x86::write_cr0(state_, value, core_.features);
+      break;
+    case 2:
+      state_.cr2 = value;
+      break;
     case 3:
       effect = x86::write_cr3(state_, value, core_.features);
       cause = TlbCause::kMovCr3;
@@ -114,7 +140,8 @@ std::optional<Event> Vcpu::move_to_control_register(const Instruction& instructi
       if (value > 15) return general_protection();
       apic_.set_task_priority(static_cast<uint8_t>(value));
       break;
-    default: return invalid_opcode();
+    default:
+      return invalid_opcode();
   }
   if (!effect) return general_protection();
   state_.rip += instruction.length;
@@ -124,7 +151,8 @@ std::optional<Event> Vcpu::move_to_control_register(const Instruction& instructi
   return std::nullopt;
 }
 
-// The TLB forgets what the manual says; the engine, whose cached pages were judged under the old registers, everything.
+// The TLB forgets what the manual says; the engine, whose cached pages were judged under the old registers,
+// everything.
 void Vcpu::apply(TlbEffect effect, TlbCause cause) {
   engine_->forget_all();
   if (effect == TlbEffect::kNone) return;
@@ -132,25 +160,33 @@ void Vcpu::apply(TlbEffect effect, TlbCause cause) {
   const auto removed = [&](const x86::TlbEntry& entry) {
     core_.tell([&](MachineObserver& o) { o.on_tlb_remove(now, entry, cause); });
   };
-  const auto of_pcid = effect == TlbEffect::kFlushCurrentPcid ? std::optional<uint16_t>(pcid()) : std::nullopt;
+  const auto of_pcid =
+      effect == TlbEffect::kFlushCurrentPcid ? std::optional<uint16_t>(pcid()) : std::nullopt;
   core_.tell([&](MachineObserver& o) { o.on_tlb_flush(now, cause, 0, of_pcid); });
-  if (effect == TlbEffect::kFlushCurrentPcid) tlb_.flush_pcid(pcid(), removed);
-  else if (effect == TlbEffect::kFlushAllNonGlobal) tlb_.flush_non_global(removed);
-  else tlb_.flush_all(removed);
+  if (effect == TlbEffect::kFlushCurrentPcid)
+    tlb_.flush_pcid(pcid(), removed);
+  else if (effect == TlbEffect::kFlushAllNonGlobal)
+    tlb_.flush_non_global(removed);
+  else
+    tlb_.flush_all(removed);
 }
 
 std::optional<Event> Vcpu::execute_port(const Instruction& instruction) {
   // No I/O permission bitmap: what IOPL does not allow is refused (CAVEATS.md).
   if (engine_->cpl() > ((engine_->rflags() & x86::rflags::kIopl) >> 12)) return general_protection();
-  const uint16_t port = instruction.port_in_dx ? static_cast<uint16_t>(engine_->reg(Gpr::kRdx)) : instruction.port;
+  const uint16_t port =
+      instruction.port_in_dx ? static_cast<uint16_t>(engine_->reg(Gpr::kRdx)) : instruction.port;
   const uint64_t rax = engine_->reg(Gpr::kRax);
   const uint64_t next = engine_->rip() + instruction.length;
   if (instruction.op == SystemOp::kOut) {
-    core_.port_write(index_, port, instruction.operand_bytes, static_cast<uint32_t>(low_bits(rax, instruction.operand_bytes)));
+    core_.port_write(index_, port, instruction.operand_bytes,
+                     static_cast<uint32_t>(low_bits(rax, instruction.operand_bytes)));
   } else {
-    const uint64_t value = low_bits(core_.port_read(index_, port, instruction.operand_bytes), instruction.operand_bytes);
+    const uint64_t value =
+        low_bits(core_.port_read(index_, port, instruction.operand_bytes), instruction.operand_bytes);
     // 32-bit results clear the upper half, smaller ones keep what is above.
-    const uint64_t kept = instruction.operand_bytes == 4 ? 0 : rax & ~low_bits(~uint64_t{0}, instruction.operand_bytes);
+    const uint64_t kept =
+        instruction.operand_bytes == 4 ? 0 : rax & ~low_bits(~uint64_t{0}, instruction.operand_bytes);
     engine_->set_reg(Gpr::kRax, kept | value);
   }
   engine_->advance(next);
@@ -166,8 +202,10 @@ std::optional<Event> Vcpu::execute_syscall(const Instruction& instruction) {
   state_.rip = state_.lstar;
   state_.rflags = (state_.rflags & ~(state_.sfmask | x86::rflags::kRf)) | x86::rflags::kFixed;
   const auto selector = static_cast<uint16_t>((state_.star >> 32) & 0xfffc);
-  state_.segment(x86::SegmentName::kCs) = {.base = 0, .limit = 0xffffffff, .selector = selector, .attributes = 0xa09b};
-  state_.segment(x86::SegmentName::kSs) = {.base = 0, .limit = 0xffffffff, .selector = static_cast<uint16_t>(selector + 8), .attributes = 0xc093};
+  state_.segment(x86::SegmentName::kCs) = {
+      .base = 0, .limit = 0xffffffff, .selector = selector, .attributes = 0xa09b};
+  state_.segment(x86::SegmentName::kSs) = {
+      .base = 0, .limit = 0xffffffff, .selector = static_cast<uint16_t>(selector + 8), .attributes = 0xc093};
   state_.cpl = 0;
   state_.interrupt_shadow = 0;
   store();
@@ -186,7 +224,8 @@ std::optional<Event> Vcpu::execute_invpcid(const Instruction& instruction) {
   const auto of = static_cast<uint16_t>(*low);
   if (of != 0 && !(state_.cr4 & x86::cr4::kPcide) && type < 2) return general_protection();
   if (type == 0 && !x86::is_canonical(*linear, state_.cr4 & x86::cr4::kLa57)) return general_protection();
-  constexpr TlbCause kCauses[] = {TlbCause::kInvpcidAddress, TlbCause::kInvpcidContext, TlbCause::kInvpcidAllGlobal, TlbCause::kInvpcidAll};
+  constexpr TlbCause kCauses[] = {TlbCause::kInvpcidAddress, TlbCause::kInvpcidContext,
+                                  TlbCause::kInvpcidAllGlobal, TlbCause::kInvpcidAll};
   const TlbCause cause = kCauses[type];
   const Moment now = moment();
   core_.tell([&](MachineObserver& o) {
@@ -195,10 +234,14 @@ std::optional<Event> Vcpu::execute_invpcid(const Instruction& instruction) {
   const auto removed = [&](const x86::TlbEntry& entry) {
     core_.tell([&](MachineObserver& o) { o.on_tlb_remove(now, entry, cause); });
   };
-  if (type == 0) tlb_.invalidate_address(*linear, of, removed);
-  else if (type == 1) tlb_.flush_pcid(of, removed);
-  else if (type == 2) tlb_.flush_all(removed);
-  else tlb_.flush_non_global(removed);
+  if (type == 0)
+    tlb_.invalidate_address(*linear, of, removed);
+  else if (type == 1)
+    tlb_.flush_pcid(of, removed);
+  else if (type == 2)
+    tlb_.flush_all(removed);
+  else
+    tlb_.flush_non_global(removed);
   const uint64_t next = engine_->rip() + instruction.length;
   engine_->forget_all();
   engine_->advance(next);
@@ -229,8 +272,8 @@ std::optional<Event> Vcpu::execute_msr(const Instruction& instruction) {
 
 void Vcpu::execute_cpuid() {
   const x86::CpuidResult result = x86::cpuid(static_cast<uint32_t>(engine_->reg(Gpr::kRax)),
-                                             static_cast<uint32_t>(engine_->reg(Gpr::kRcx)), state_, core_.features,
-                                             index_, core_.config.cpus);
+                                             static_cast<uint32_t>(engine_->reg(Gpr::kRcx)), state_,
+                                             core_.features, index_, core_.config.cpus);
   engine_->set_reg(Gpr::kRax, result.eax);
   engine_->set_reg(Gpr::kRbx, result.ebx);
   engine_->set_reg(Gpr::kRcx, result.ecx);
@@ -240,8 +283,10 @@ void Vcpu::execute_cpuid() {
 uint64_t Vcpu::effective_address(const Instruction& instruction) {
   const MemoryOperand& memory = instruction.memory;
   uint64_t address = static_cast<uint64_t>(memory.displacement);
-  if (memory.base == MemoryOperand::kRipRegister) address += engine_->rip() + instruction.length;
-  else if (memory.base >= 0) address += engine_->reg(static_cast<Gpr>(memory.base));
+  if (memory.base == MemoryOperand::kRipRegister)
+    address += engine_->rip() + instruction.length;
+  else if (memory.base >= 0)
+    address += engine_->reg(static_cast<Gpr>(memory.base));
   if (memory.index >= 0) address += engine_->reg(static_cast<Gpr>(memory.index)) * memory.scale;
   if (instruction.address_bytes == 4) address &= 0xffffffff;
   if (memory.segment == 4 || memory.segment == 5) {  // FS, GS: the only segments with a base in 64-bit mode

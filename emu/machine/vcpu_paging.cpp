@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Vcpu: translation. The engine asks (fill) and gets only what the TLB already knows; everything else - a walk, a fault,
-// a page changing between code and data - happens in resolve(), between runs.
+// Vcpu: translation. The engine asks (fill) and gets only what the TLB already knows; everything else - a
+// walk, a fault, a page changing between code and data - happens in resolve(), between runs.
 #include <atomic>
 
 #include "base/check.h"
 #include "machine/vcpu.h"
+#include "x86/segment.h"
 
 namespace mmuscope {
 
@@ -17,8 +18,8 @@ using x86::TlbCause;
 
 namespace {
 
-// A denial that resolve() finds no reason for may repeat a few times (an engine that asks on behalf of something else);
-// more means that engine and TLB disagree.
+// A denial that resolve() finds no reason for may repeat a few times (an engine that asks on behalf of
+// something else); more means that engine and TLB disagree.
 constexpr uint8_t kMostStuck = 16;
 
 }  // namespace
@@ -34,13 +35,15 @@ x86::PagingContext Vcpu::paging_context(const Access& access) {
 }
 
 bool Vcpu::may_use(const x86::TlbEntry& entry, const Access& access) {
-  if (x86::check_access(entry.page, access, paging_context(access)).verdict != x86::Verdict::kAllowed) return false;
+  if (x86::check_access(entry.page, access, paging_context(access)).verdict != x86::Verdict::kAllowed)
+    return false;
   return access.type != AccessType::kWrite || entry.page.dirty;
 }
 
 Fill Vcpu::fill(const Access& asked) {
   Access access = asked;
-  if (implicit_access_ && is_descriptor_access(access)) access = {.linear = asked.linear, .type = asked.type, .user = false, .implicit = true};
+  if (implicit_access_ && in_descriptor_table(access))
+    access = {.linear = asked.linear, .type = asked.type, .user = false, .implicit = true};
   PhysicalAddress page = access.linear & x86::kPageMask;
   bool writable = true;
   if (state_.cr0 & x86::cr0::kPg) {
@@ -49,11 +52,15 @@ Fill Vcpu::fill(const Access& asked) {
     page = entry->page.physical(access.linear) & x86::kPageMask;
     Access store = access;
     store.type = AccessType::kWrite;
-    writable = access.type == AccessType::kWrite || (access.type == AccessType::kRead && may_use(*entry, store));
+    writable =
+        access.type == AccessType::kWrite || (access.type == AccessType::kRead && may_use(*entry, store));
   }
-  if (!core_.bus.is_ram(page)) return {.kind = access.type == AccessType::kFetch ? Fill::Kind::kDenied : Fill::Kind::kTrapped, .page = page};
+  if (!core_.bus.is_ram(page))
+    return {.kind = access.type == AccessType::kFetch ? Fill::Kind::kDenied : Fill::Kind::kTrapped,
+            .page = page};
   const bool code = core_.code_pages.is_code(page);
-  if (access.type == AccessType::kFetch) return {.kind = code ? Fill::Kind::kRam : Fill::Kind::kDenied, .page = page};
+  if (access.type == AccessType::kFetch)
+    return {.kind = code ? Fill::Kind::kRam : Fill::Kind::kDenied, .page = page};
   if (core_.watched(page)) return {.kind = Fill::Kind::kTrapped, .page = page};
   if (code && access.type == AccessType::kWrite) return {};
   writable = writable && !code;
@@ -79,11 +86,16 @@ const uint8_t* Vcpu::code(x86::LinearAddress linear, PhysicalAddress* page) {
 
 // The engine could not go on because of `access`, by the instruction at RIP.
 void Vcpu::resolve(Access access) {
-  EMU_CHECK(++stuck_ < kMostStuck || (state_.cr0 & x86::cr0::kPg) == 0 || stuck_ < 64, "engine and TLB disagree about a page");
+  EMU_CHECK(++stuck_ < kMostStuck || (state_.cr0 & x86::cr0::kPg) == 0 || stuck_ < 64,
+            "engine and TLB disagree about a page");
   if (!(state_.cr0 & x86::cr0::kPg)) return resolve_unpaged(access);
   if (!x86::is_canonical(access.linear, state_.cr4 & x86::cr4::kLa57)) return raise(non_canonical(access));
-  if (access.user && is_descriptor_access(access) && !implicit_access_) {
-    // A segment load at CPL 3 reads the descriptor table as a supervisor: run the instruction once more, knowing that.
+  const auto instruction = access.user && !implicit_access_ && in_descriptor_table(access)
+                               ? engine_->current_instruction()
+                               : std::nullopt;
+  if (instruction && instruction->loads_segment) {
+    // A segment load at CPL 3 reads the descriptor table as a supervisor: run the instruction once more,
+    // knowing that.
     implicit_access_ = true;
     const Access system{.linear = access.linear, .type = access.type, .user = false, .implicit = true};
     if (auto done = translate(system); !done) {
@@ -97,7 +109,8 @@ void Vcpu::resolve(Access access) {
     return handle(stop);
   }
   x86::TlbEntry* entry = tlb_.lookup(access.linear, pcid());
-  if (entry != nullptr && x86::check_access(entry->page, access, paging_context(access)).verdict == x86::Verdict::kAllowed) {
+  if (entry != nullptr &&
+      x86::check_access(entry->page, access, paging_context(access)).verdict == x86::Verdict::kAllowed) {
     if (access.type == AccessType::kWrite && !entry->page.dirty) {
       drop_entries(access.linear, TlbCause::kDirtyUpgrade);
       entry = nullptr;
@@ -120,24 +133,30 @@ void Vcpu::resolve(Access access) {
 void Vcpu::resolve_unpaged(const Access& access) {
   const PhysicalAddress page = access.linear & x86::kPageMask;
   if (!settle_code_page(page, access))
-    core_.end(EndReason::kTripleFault, "the CPU fetches from physical address " + std::to_string(access.linear) + ", where there is no RAM");
+    core_.end(EndReason::kTripleFault, "the CPU fetches from physical address " +
+                                           std::to_string(access.linear) + ", where there is no RAM");
 }
 
 // True when the denial was about a page changing between code and data.
 bool Vcpu::settle_code_page(PhysicalAddress page, const Access& access) {
   if (!core_.bus.is_ram(page)) {
     if (access.type == AccessType::kFetch && (state_.cr0 & x86::cr0::kPg))
-      core_.end(EndReason::kInternal, "the guest fetches instructions from a device or from no memory at all");
+      core_.end(EndReason::kInternal,
+                "the guest fetches instructions from a device or from no memory at all");
     return false;
   }
   const bool code = core_.code_pages.is_code(page);
-  if (access.type == AccessType::kFetch && !code) core_.make_code(page);
-  else if (access.type == AccessType::kWrite && code) core_.make_data(page);
-  else return false;
+  if (access.type == AccessType::kFetch && !code)
+    core_.make_code(page);
+  else if (access.type == AccessType::kWrite && code)
+    core_.make_data(page);
+  else
+    return false;
   return true;
 }
 
-std::expected<x86::TlbEntry*, x86::PageFault> Vcpu::walk_and_insert(const Access& access, x86::WalkTrace& trace) {
+std::expected<x86::TlbEntry*, x86::PageFault> Vcpu::walk_and_insert(const Access& access,
+                                                                    x86::WalkTrace& trace) {
   const auto translation = x86::walk(paging_context(access), access, *this, &trace);
   if (!translation) return std::unexpected(translation.error());
   x86::TlbEntry& entry = tlb_.insert(*translation, pcid());
@@ -148,8 +167,8 @@ std::expected<x86::TlbEntry*, x86::PageFault> Vcpu::walk_and_insert(const Access
   return &entry;
 }
 
-// A TLB entry says no: the fault is the processor's word, even when the tables would say yes by now. Level and entry are
-// those of the tables as they are, for the reader.
+// A TLB entry says no: the fault is the processor's word, even when the tables would say yes by now. Level
+// and entry are those of the tables as they are, for the reader.
 x86::PageFault Vcpu::refused_by_tlb(const x86::TlbEntry& entry, const Access& access, x86::WalkTrace& trace) {
   const x86::PagingContext context = paging_context(access);
   const auto tables = x86::peek_walk(context, access, *this, &trace);
@@ -178,44 +197,46 @@ void Vcpu::drop_entries(x86::LinearAddress linear, TlbCause cause) {
 // Translation for accesses that no engine makes.
 std::expected<PhysicalAddress, Event> Vcpu::translate(const Access& access) {
   if (!(state_.cr0 & x86::cr0::kPg)) return access.linear;
-  if (!x86::is_canonical(access.linear, state_.cr4 & x86::cr4::kLa57)) return std::unexpected(non_canonical(access));
+  if (!x86::is_canonical(access.linear, state_.cr4 & x86::cr4::kLa57))
+    return std::unexpected(non_canonical(access));
   x86::TlbEntry* entry = tlb_.lookup(access.linear, pcid());
   if (entry != nullptr && may_use(*entry, access)) return entry->page.physical(access.linear);
   x86::WalkTrace trace;
   x86::PageFault fault;
   if (entry != nullptr) {
-    const bool allowed = x86::check_access(entry->page, access, paging_context(access)).verdict == x86::Verdict::kAllowed;
+    const bool allowed =
+        x86::check_access(entry->page, access, paging_context(access)).verdict == x86::Verdict::kAllowed;
     if (!allowed) fault = refused_by_tlb(*entry, access, trace);
     drop_entries(access.linear, allowed ? TlbCause::kDirtyUpgrade : TlbCause::kSpuriousFault);
     if (!allowed)
-      return std::unexpected(Event{.kind = x86::EventKind::kException, .vector = x86::vector::kPageFault, .error_code = fault.error_code(), .page_fault = fault});
+      return std::unexpected(Event{.kind = x86::EventKind::kException,
+                                   .vector = x86::vector::kPageFault,
+                                   .error_code = fault.error_code(),
+                                   .page_fault = fault});
   }
   const auto walked = walk_and_insert(access, trace);
   if (walked) return (*walked)->page.physical(access.linear);
-  return std::unexpected(Event{.kind = x86::EventKind::kException, .vector = x86::vector::kPageFault, .error_code = walked.error().error_code(), .page_fault = walked.error()});
+  return std::unexpected(Event{.kind = x86::EventKind::kException,
+                               .vector = x86::vector::kPageFault,
+                               .error_code = walked.error().error_code(),
+                               .page_fault = walked.error()});
 }
 
-// Is it a read of GDT or LDT by an instruction that loads a segment?
-bool Vcpu::is_descriptor_access(const Access& access) {
+// Does it lie in the GDT or the LDT? Only for an instruction that loads a segment does that mean anything.
+bool Vcpu::in_descriptor_table(const Access& access) {
   if (access.type == AccessType::kFetch) return false;
   x86::CpuState now = state_;
   engine_->read_state(now);
   const auto within = [&](uint64_t base, uint64_t limit) { return access.linear - base <= limit; };
-  return within(now.gdtr.base, now.gdtr.limit) || (now.ldtr.present() && within(now.ldtr.base, now.ldtr.limit));
+  const bool has_ldt = now.ldtr.present() && !x86::is_null_selector(now.ldtr.selector);
+  return within(now.gdtr.base, now.gdtr.limit) || (has_ldt && within(now.ldtr.base, now.ldtr.limit));
 }
 
 Event Vcpu::non_canonical(const Access& access) {
   // SDM vol. 1, 3.3.7.1: #SS for stack references, #GP for everything else.
-  bool stack = false;
-  if (access.type != AccessType::kFetch && !access.implicit) {
-    PhysicalAddress page = 0;
-    const uint64_t rip = engine_->rip();
-    if (const uint8_t* bytes = code(rip, &page)) {
-      const size_t here = std::min<uint64_t>(15, x86::kPageSize - (rip & (x86::kPageSize - 1)));
-      Decoder decoder;
-      if (const auto instruction = decoder.decode({bytes, here}, CodeSize::k64)) stack = instruction->stack_access;
-    }
-  }
+  const bool data = access.type != AccessType::kFetch && !access.implicit;
+  const auto instruction = data ? engine_->current_instruction() : std::nullopt;
+  const bool stack = instruction && instruction->stack_access;
   return {.kind = x86::EventKind::kException,
           .vector = stack ? x86::vector::kStackFault : x86::vector::kGeneralProtection,
           .error_code = 0,
@@ -227,7 +248,8 @@ Event Vcpu::non_canonical(const Access& access) {
 uint64_t Vcpu::read_entry(PhysicalAddress address) {
   const uint8_t* host = core_.ram.host(address);
   if (host == nullptr) return ~uint64_t{0};
-  return std::atomic_ref(*reinterpret_cast<uint64_t*>(const_cast<uint8_t*>(host))).load(std::memory_order_relaxed);
+  return std::atomic_ref(*reinterpret_cast<uint64_t*>(const_cast<uint8_t*>(host)))
+      .load(std::memory_order_relaxed);
 }
 
 bool Vcpu::compare_exchange_entry(PhysicalAddress address, uint64_t expected, uint64_t desired) {
@@ -241,10 +263,13 @@ std::expected<uint64_t, Event> Vcpu::read(x86::LinearAddress linear, unsigned si
   uint64_t value = 0;
   for (unsigned done = 0; done < size;) {
     const x86::LinearAddress at = linear + done;
-    const unsigned here = static_cast<unsigned>(std::min<uint64_t>(size - done, x86::kPageSize - (at & (x86::kPageSize - 1))));
-    const auto physical = translate({.linear = at, .type = AccessType::kRead, .user = false, .implicit = true});
+    const unsigned here =
+        static_cast<unsigned>(std::min<uint64_t>(size - done, x86::kPageSize - (at & (x86::kPageSize - 1))));
+    const auto physical =
+        translate({.linear = at, .type = AccessType::kRead, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
-    for (unsigned i = 0; i < here; ++i, ++done) value |= core_.bus.read(index_, *physical + i, 1) << (8 * done);
+    for (unsigned i = 0; i < here; ++i, ++done)
+      value |= core_.bus.read(index_, *physical + i, 1) << (8 * done);
   }
   return value;
 }
@@ -252,11 +277,14 @@ std::expected<uint64_t, Event> Vcpu::read(x86::LinearAddress linear, unsigned si
 std::expected<void, Event> Vcpu::write(x86::LinearAddress linear, unsigned size, uint64_t value) {
   for (unsigned done = 0; done < size;) {
     const x86::LinearAddress at = linear + done;
-    const unsigned here = static_cast<unsigned>(std::min<uint64_t>(size - done, x86::kPageSize - (at & (x86::kPageSize - 1))));
-    const auto physical = translate({.linear = at, .type = AccessType::kWrite, .user = false, .implicit = true});
+    const unsigned here =
+        static_cast<unsigned>(std::min<uint64_t>(size - done, x86::kPageSize - (at & (x86::kPageSize - 1))));
+    const auto physical =
+        translate({.linear = at, .type = AccessType::kWrite, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
     core_.wrote(*physical);
-    for (unsigned i = 0; i < here; ++i, ++done) core_.bus.write(index_, *physical + i, 1, (value >> (8 * done)) & 0xff);
+    for (unsigned i = 0; i < here; ++i, ++done)
+      core_.bus.write(index_, *physical + i, 1, (value >> (8 * done)) & 0xff);
   }
   return {};
 }
@@ -265,14 +293,19 @@ std::expected<void, Event> Vcpu::write(x86::LinearAddress linear, unsigned size,
 
 uint64_t Vcpu::trapped_read(PhysicalAddress address, unsigned size) {
   // An instruction's 8 bytes arrive as two halves, low first; together they are one access.
-  if (!trapped_.empty() && !trapped_.back().write && trapped_.back().address + trapped_.back().size == address) trapped_.back().size += size;
-  else trapped_.push_back({address, size, false});
+  if (!trapped_.empty() && !trapped_.back().write &&
+      trapped_.back().address + trapped_.back().size == address)
+    trapped_.back().size += size;
+  else
+    trapped_.push_back({address, size, false});
   return core_.bus.read(index_, address, size);
 }
 
 void Vcpu::trapped_write(PhysicalAddress address, unsigned size, uint64_t value) {
-  if (!trapped_.empty() && trapped_.back().write && trapped_.back().address + trapped_.back().size == address) trapped_.back().size += size;
-  else trapped_.push_back({address, size, true});
+  if (!trapped_.empty() && trapped_.back().write && trapped_.back().address + trapped_.back().size == address)
+    trapped_.back().size += size;
+  else
+    trapped_.push_back({address, size, true});
   core_.wrote(address);
   core_.bus.write(index_, address, size, value);
 }

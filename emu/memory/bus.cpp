@@ -21,7 +21,8 @@ uint64_t Bus::read(unsigned cpu, x86::PhysicalAddress address, unsigned size) {
     return value;
   }
   for (const Window& window : windows_)
-    if (address - window.start < window.bytes) value = window.device->mmio_read(cpu, address - window.start, size);
+    if (address - window.start < window.bytes)
+      value = window.device->mmio_read(cpu, address - window.start, size);
   return size == 8 ? value : value & ((uint64_t{1} << (8 * size)) - 1);
 }
 
@@ -32,7 +33,8 @@ void Bus::write(unsigned cpu, x86::PhysicalAddress address, unsigned size, uint6
     return;
   }
   for (const Window& window : windows_)
-    if (address - window.start < window.bytes) window.device->mmio_write(cpu, address - window.start, size, value);
+    if (address - window.start < window.bytes)
+      window.device->mmio_write(cpu, address - window.start, size, value);
 }
 
 }  // namespace mmuscope

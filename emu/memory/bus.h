@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Guest-physical address space: RAM, and memory-mapped devices by page. What is neither reads as all ones and swallows
-// writes, as on a PC. Knows nothing of paging.
+// Guest-physical address space: RAM, and memory-mapped devices by page. What is neither reads as all ones and
+// swallows writes, as on a PC. Knows nothing of paging.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace mmuscope {
 
-// A device that answers at physical addresses. `offset` is from the start of its window; `size` is 1, 2, 4 or 8.
+// A device that answers at physical addresses. `offset` is from the start of its window; `size` is 1, 2, 4
+// or 8.
 class MmioDevice {
  public:
   virtual ~MmioDevice() = default;

@@ -15,16 +15,20 @@ namespace mmuscope {
 Expected<Ram> Ram::create(uint64_t bytes) {
   constexpr uint64_t kGranule = 2u << 20, kMinimum = 16u << 20, kMaximum = uint64_t{64} << 30;
   if (bytes < kMinimum || bytes > kMaximum || bytes % kGranule != 0)
-    return fail(ErrorKind::kUsage, fmt::format("memory of {} bytes: give a multiple of 2 MiB from 16M to 64G", bytes));
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return fail(ErrorKind::kUsage,
+                fmt::format("memory of {} bytes: give a multiple of 2 MiB from 16M to 64G", bytes));
+  void* memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
-    return fail(ErrorKind::kHost, fmt::format("the host has no {} MiB of memory for the machine", bytes >> 20));
+    return fail(ErrorKind::kHost,
+                fmt::format("the host has no {} MiB of memory for the machine", bytes >> 20));
   Ram ram;
   ram.memory_ = static_cast<uint8_t*>(memory);
   ram.size_ = bytes;
   const uint64_t low = std::min(bytes, kLowLimit);
   ram.regions_.push_back({.start = 0, .bytes = low, .host = ram.memory_});
-  if (bytes > low) ram.regions_.push_back({.start = kHighStart, .bytes = bytes - low, .host = ram.memory_ + low});
+  if (bytes > low)
+    ram.regions_.push_back({.start = kHighStart, .bytes = bytes - low, .host = ram.memory_ + low});
   ram.dirty_.assign((ram.page_count() + 63) / 64, 0);
   return ram;
 }
@@ -103,7 +107,8 @@ void Ram::restore(StateReader& reader) {
     const auto page = reader.get<uint64_t>();
     if (page == ~uint64_t{0}) break;
     const std::vector<uint8_t> bytes = reader.get_bytes();
-    if (page >= page_count() || bytes.size() != x86::kPageSize) return reader.fail("the snapshot's memory is damaged");
+    if (page >= page_count() || bytes.size() != x86::kPageSize)
+      return reader.fail("the snapshot's memory is damaged");
     std::memcpy(memory_ + page * x86::kPageSize, bytes.data(), bytes.size());
   }
   dirty_.assign(dirty_.size(), ~uint64_t{0});

@@ -6,10 +6,10 @@
 //   3 GiB                  .. 4 GiB                       no RAM: local APIC and nothing else
 //   4 GiB                  .. 4 GiB + (size - 3 GiB)      the rest
 //
-// Size is a multiple of 2 MiB, 16 MiB .. 64 GiB. Pages remember that they were written since the last time somebody
-// asked (dirty): whoever writes - walker, device, host, or an engine that was handed a writable page - marks them.
-// An engine's stores are seen only when it is handed the page, so take_dirty() must be followed by taking writable
-// pages back from the engines (machine/ does).
+// Size is a multiple of 2 MiB, 16 MiB .. 64 GiB. Pages remember that they were written since the last time
+// somebody asked (dirty): whoever writes - walker, device, host, or an engine that was handed a writable page
+// - marks them. An engine's stores are seen only when it is handed the page, so take_dirty() must be followed
+// by taking writable pages back from the engines (machine/ does).
 #pragma once
 
 #include <cstdint>
@@ -41,11 +41,13 @@ class Ram {
   uint64_t size() const { return size_; }
   std::span<const Region> regions() const { return regions_; }
 
-  // Host address of a guest-physical byte, or nullptr where there is no RAM. Contiguous within a page, not beyond.
+  // Host address of a guest-physical byte, or nullptr where there is no RAM. Contiguous within a page, not
+  // beyond.
   uint8_t* host(x86::PhysicalAddress address) const;
   bool contains(x86::PhysicalAddress start, uint64_t bytes) const;  // wholly RAM, within one region
 
-  // Index of the page among RAM pages (0 .. page_count()-1), for arrays that go with pages. Only for addresses in RAM.
+  // Index of the page among RAM pages (0 .. page_count()-1), for arrays that go with pages. Only for
+  // addresses in RAM.
   uint64_t page_index(x86::PhysicalAddress address) const;
   x86::PhysicalAddress page_address(uint64_t index) const;
   uint64_t page_count() const { return size_ / x86::kPageSize; }

@@ -29,7 +29,8 @@ uint32_t WatchedRange::open_window() {
 }
 
 WatchCounts WatchedRange::close_window(uint32_t handle) {
-  const auto window = std::find_if(windows_.begin(), windows_.end(), [&](const Window& w) { return w.handle == handle; });
+  const auto window =
+      std::find_if(windows_.begin(), windows_.end(), [&](const Window& w) { return w.handle == handle; });
   EMU_CHECK(window != windows_.end(), "a window is closed once");
   const WatchCounts counts = window->counts;
   windows_.erase(window);
@@ -45,7 +46,8 @@ void put_lines(StateWriter& writer, const std::set<uint64_t>& lines) {
 
 std::set<uint64_t> get_lines(StateReader& reader) {
   std::set<uint64_t> lines;
-  for (uint64_t left = reader.get<uint64_t>(); left > 0 && reader.ok(); --left) lines.insert(reader.get<uint64_t>());
+  for (uint64_t left = reader.get<uint64_t>(); left > 0 && reader.ok(); --left)
+    lines.insert(reader.get<uint64_t>());
   return lines;
 }
 

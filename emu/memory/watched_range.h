@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Exact access counting on chosen physical ranges: the kernel announces its frame table and its dense count array
-// (minikernel/abi/trace_port.h), and whoever wants to know how often a fault or a system call looks at them reads the
-// counters before and after. Counts loads and stores of the guest, one per access an instruction makes, whatever its
-// size; page walks and host inspection do not count.
+// Exact access counting on chosen physical ranges: the kernel announces its frame table and its dense count
+// array (minikernel/abi/trace_port.h), and whoever wants to know how often a fault or a system call looks at
+// them reads the counters before and after. Counts loads and stores of the guest, one per access an
+// instruction makes, whatever its size; page walks and host inspection do not count.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,8 @@ class WatchedRange {
 
   void count(x86::PhysicalAddress address, unsigned size, bool write);
 
-  // A window is a stretch of execution somebody asks about (one fault, one system call); windows nest and may end out
-  // of order (a fault inside a system call). Returns a handle.
+  // A window is a stretch of execution somebody asks about (one fault, one system call); windows nest and may
+  // end out of order (a fault inside a system call). Returns a handle.
   uint32_t open_window();
   WatchCounts close_window(uint32_t handle);
   const WatchCounts& total() const { return total_; }  // since the range was announced

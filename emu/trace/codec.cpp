@@ -12,8 +12,8 @@ namespace {
 using x86::AccessType;
 namespace pte = x86::pte;
 
-// Each function below is the layout of one thing for both directions: Io is ByteWriter, and values are read, or
-// ByteReader, and values are set. `word` packs small fields into one number.
+// Each function below is the layout of one thing for both directions: Io is ByteWriter, and values are read,
+// or ByteReader, and values are set. `word` packs small fields into one number.
 template <typename Io, typename Pack, typename Unpack>
 uint64_t word(Io& io, Pack pack, Unpack unpack) {
   uint64_t value = 0;
@@ -46,15 +46,16 @@ CodecState::PerCpu& state_of(CodecState& state, uint8_t cpu) {
   return state.cpus[cpu];
 }
 
-// First byte of an event: bits 0-2 type, 3 another CPU than the event before, 4 PID or CR3 changed on this CPU,
-// 5-6 CPL, 7 LA57.
+// First byte of an event: bits 0-2 type, 3 another CPU than the event before, 4 PID or CR3 changed on this
+// CPU, 5-6 CPL, 7 LA57.
 template <typename Io>
 void moment(Io& io, CodecState& state, uint8_t& type, Moment& m) {
   uint8_t head = 0;
   if constexpr (!Io::kReads) {
     const Moment& last = state_of(state, m.cpu).last;
-    head = static_cast<uint8_t>(type | (m.cpu != state.cpu) << 3 | (m.pid != last.pid || m.cr3 != last.cr3) << 4 |
-                                (m.cpl & 3) << 5 | m.la57 << 7);
+    head =
+        static_cast<uint8_t>(type | (m.cpu != state.cpu) << 3 |
+                             (m.pid != last.pid || m.cr3 != last.cr3) << 4 | (m.cpl & 3) << 5 | m.la57 << 7);
   }
   io.byte(head);
   if constexpr (Io::kReads) {
@@ -88,7 +89,10 @@ void access(Io& io, CodecState::PerCpu& cpu, x86::Access& a, bool& extra) {
   word(
       io, [&] { return static_cast<uint64_t>(a.type) | a.user << 2 | a.implicit << 3 | extra << 4; },
       [&](uint64_t w) {
-        a = {.linear = 0, .type = static_cast<AccessType>(w & 3), .user = (w >> 2 & 1) != 0, .implicit = (w >> 3 & 1) != 0};
+        a = {.linear = 0,
+             .type = static_cast<AccessType>(w & 3),
+             .user = (w >> 2 & 1) != 0,
+             .implicit = (w >> 3 & 1) != 0};
         extra = w >> 4 & 1;
         if (w >> 5 != 0) io.fail();
       });
@@ -101,15 +105,15 @@ uint64_t expected_entry_address(uint64_t table, uint64_t linear, unsigned level)
   return (table & pte::kAddressMask52) + 8 * uint64_t{x86::pte::index_of(linear, level)};
 }
 
-// A walk as hardware does it: levels one after the other, each entry found through the one before, and nothing
-// changed but A and D from 0 to 1.
+// A walk as hardware does it: levels one after the other, each entry found through the one before, and
+// nothing changed but A and D from 0 to 1.
 bool is_regular(const Moment& m, uint64_t linear, const x86::WalkTrace& walk) {
   uint64_t table = m.cr3;
   unsigned level = m.la57 ? 5 : 4;
   for (const x86::WalkStep& step : walk) {
     const uint64_t set = step.entry_before ^ step.entry_after;
-    if (level == 0 || step.level != level || (set & ~(pte::kAccessed | pte::kDirty)) != 0 || (set & step.entry_before) != 0 ||
-        step.entry_address != expected_entry_address(table, linear, level))
+    if (level == 0 || step.level != level || (set & ~(pte::kAccessed | pte::kDirty)) != 0 ||
+        (set & step.entry_before) != 0 || step.entry_address != expected_entry_address(table, linear, level))
       return false;
     table = step.entry_before;
     --level;
@@ -189,7 +193,8 @@ void tlb_entry(Io& io, uint64_t linear, uint64_t physical, uint64_t serial, x86:
   word(
       io,
       [&] {
-        return static_cast<uint64_t>(p.size) | p.writable << 2 | p.user << 3 | p.executable << 4 | p.global << 5 | p.dirty << 6;
+        return static_cast<uint64_t>(p.size) | p.writable << 2 | p.user << 3 | p.executable << 4 |
+               p.global << 5 | p.dirty << 6;
       },
       [&](uint64_t w) {
         p.size = static_cast<x86::PageSize>(w & 3);
@@ -221,7 +226,8 @@ void code(Io& io, const Moment& m, CodecState::PerCpu& cpu, PageFault& event) {
   walk(io, m, fault.access.linear, cpu, event.walk);
   // Nearly always the last entry read is the one that decided.
   const auto follows = [&](const x86::WalkStep& last) {
-    return last.level == fault.level && last.entry_address == fault.entry_address && last.entry_before == fault.entry_value;
+    return last.level == fault.level && last.entry_address == fault.entry_address &&
+           last.entry_before == fault.entry_value;
   };
   uint8_t level = 0;
   if constexpr (!Io::kReads) level = event.walk.count > 0 && follows(event.walk.last()) ? 0 : fault.level;
@@ -247,8 +253,10 @@ void code(Io& io, const Moment&, CodecState::PerCpu&, Interruption& event) {
   const uint64_t has_code = word(io, [&] { return uint64_t{event.error_code.has_value()}; }, [](uint64_t) {});
   uint32_t error_code = event.error_code.value_or(0);
   if (has_code) io.number(error_code);
-  if (has_code) event.error_code = error_code;
-  else event.error_code = std::nullopt;
+  if (has_code)
+    event.error_code = error_code;
+  else
+    event.error_code = std::nullopt;
 }
 
 template <typename Io>
@@ -286,7 +294,8 @@ void code(Io& io, const Moment&, CodecState::PerCpu& cpu, TlbFlush& event) {
 template <typename Io>
 void code(Io& io, const Moment&, CodecState::PerCpu&, Tracepoint& event) {
   trace_abi::TraceRecord& record = event.record;
-  if constexpr (Io::kReads) record = {.abi_version = trace_abi::kTraceAbiVersion, .type = 0, .reserved = 0, .args = {}, .text = {}};
+  if constexpr (Io::kReads)
+    record = {.abi_version = trace_abi::kTraceAbiVersion, .type = 0, .reserved = 0, .args = {}, .text = {}};
   io.number(record.type);
   // Arguments that are not zero in bits 0-6, length of the text above.
   const uint64_t head = word(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// How events lie in a block of a trace (docs/trace-format.md): each as its difference to what this CPU's earlier events
-// of the block let one expect. Walks are kept as CR3 and entry values; addresses of entries follow from them. An
-// encoder and a decoder start every block afresh, so that a block is readable by itself.
+// How events lie in a block of a trace (docs/trace-format.md): each as its difference to what this CPU's
+// earlier events of the block let one expect. Walks are kept as CR3 and entry values; addresses of entries
+// follow from them. An encoder and a decoder start every block afresh, so that a block is readable by itself.
 #pragma once
 
 #include <array>
@@ -17,9 +17,9 @@ namespace mmuscope::trace {
 struct CodecState {
   struct PerCpu {
     Moment last;
-    uint64_t linear = 0;                   // last address asked for
-    std::array<uint64_t, 6> entries{};     // last entry read, by level
-    uint64_t serial = 0;                   // of the TLB entry inserted last
+    uint64_t linear = 0;                // last address asked for
+    std::array<uint64_t, 6> entries{};  // last entry read, by level
+    uint64_t serial = 0;                // of the TLB entry inserted last
     uint64_t removed_linear = 0, removed_physical = 0;
   };
   uint64_t icount = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// One thing that happened in the machine, as a value: what MachineObserver tells by calls, with a number. The variant
-// is closed and its order is the type number in trace files (docs/trace-format.md): alternatives are only ever
-// appended, and kFormatVersion (format.h) changes when a meaning does. Numbers count from 1 in guest time, the same
-// for a live run and for its trace, so that a number names the same event everywhere.
+// One thing that happened in the machine, as a value: what MachineObserver tells by calls, with a number. The
+// variant is closed and its order is the type number in trace files (docs/trace-format.md): alternatives are
+// only ever appended, and kFormatVersion (format.h) changes when a meaning does. Numbers count from 1 in
+// guest time, the same for a live run and for its trace, so that a number names the same event everywhere.
 #pragma once
 
 #include <cstdint>

@@ -18,10 +18,12 @@ void FaultRows::put(const Event& event) {
   } else if (const auto* point = event.as<Tracepoint>()) {
     const TraceType type = point->type();
     if (type == TraceType::kFaultOutcome) close(event, point->record);
-    if (type == TraceType::kTaskExit || type == TraceType::kExec) task_ended(static_cast<TaskId>(point->record.args[0]));
+    if (type == TraceType::kTaskExit || type == TraceType::kExec)
+      task_ended(static_cast<TaskId>(point->record.args[0]));
   }
   watched_.see(event);
-  while (!rows_.empty() && (rows_.size() > kMostWaiting || !(rows_.front().open || rows_.front().awaiting))) emit_front();
+  while (!rows_.empty() && (rows_.size() > kMostWaiting || !(rows_.front().open || rows_.front().awaiting)))
+    emit_front();
 }
 
 void FaultRows::finish() {
@@ -78,7 +80,8 @@ void FaultRows::close(const Event& event, const trace_abi::TraceRecord& record) 
 void FaultRows::resolved(const Event& event, const TlbInsert& insert) {
   const x86::Translation& page = insert.entry.page;
   const uint64_t space = event.moment.cr3 & x86::pte::kAddressMask52;
-  const uint64_t first = page.linear_base / x86::kPageSize, count = x86::page_bytes(page.size) / x86::kPageSize;
+  const uint64_t first = page.linear_base / x86::kPageSize,
+                 count = x86::page_bytes(page.size) / x86::kPageSize;
   const auto settle = [&](uint64_t index) {
     Pending& row = pending(index);
     row.awaiting = false;

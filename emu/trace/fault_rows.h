@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Faults as a reader wants them: what paging said when it refused, joined with what the kernel decided later and with
-// the entry as it was when the access went through. Rows come out in order of their faults, as soon as they are whole.
+// Faults as a reader wants them: what paging said when it refused, joined with what the kernel decided later
+// and with the entry as it was when the access went through. Rows come out in order of their faults, as soon
+// as they are whole.
 //
-//   outcome      of the innermost open fault of this task for the page that the kernel's tracepoint names; none for
+//   outcome      of the innermost open fault of this task for the page that the kernel's tracepoint names;
+//   none for
 //                faults that the kernel does not report.
-//   entry_after  what the next walk that put this page of this address space into a TLB read at entry_address; none
-//                when the page faulted again, the task exited or executed, or the trace ended first, or that walk took another way.
+//   entry_after  what the next walk that put this page of this address space into a TLB read at
+//   entry_address; none
+//                when the page faulted again, the task exited or executed, or the trace ended first, or that
+//                walk took another way.
 // A row waits for entry_after behind at most kMostWaiting later faults.
 #pragma once
 
@@ -30,7 +34,7 @@ struct FaultRow {
   x86::PageFault fault;
   std::optional<uint64_t> entry_after;
   std::optional<trace_abi::FaultOutcome> outcome;
-  Work handler;  // from the fault to its outcome
+  Work handler;                      // from the fault to its outcome
   std::vector<WatchCounts> watched;  // in between, by range; empty when not counted
 };
 
@@ -58,7 +62,9 @@ class FaultRows final : public EventSink {
     bool operator==(const Page&) const = default;
   };
   struct PageHash {
-    size_t operator()(const Page& page) const { return (page.space >> 12) * 0x9e3779b97f4a7c15 ^ page.number; }
+    size_t operator()(const Page& page) const {
+      return (page.space >> 12) * 0x9e3779b97f4a7c15 ^ page.number;
+    }
   };
 
   static Page page_of(const FaultRow& row);
@@ -73,8 +79,8 @@ class FaultRows final : public EventSink {
   const Symbolizer* symbolizer_;
   Out out_;
   WorkByTask work_;
-  std::deque<Pending> rows_;  // in order of faults
-  uint64_t first_ = 0;        // index of rows_.front() since the beginning
+  std::deque<Pending> rows_;                      // in order of faults
+  uint64_t first_ = 0;                            // index of rows_.front() since the beginning
   std::map<TaskId, std::vector<uint64_t>> open_;  // indexes, innermost last
   std::unordered_map<Page, uint64_t, PageHash> awaiting_;
   WatchReports watched_;

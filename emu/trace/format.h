@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The frame of a trace file (docs/trace-format.md): a header, then blocks. All fixed-width fields little-endian.
+// The frame of a trace file (docs/trace-format.md): a header, then blocks. All fixed-width fields
+// little-endian.
 //
-//   file header   "MMUTRACE"  u16 format version  u16 trace ABI version  u32 bytes of TraceInfo  TraceInfo  u32 CRC
-//   block         u32 kind  u32 bytes of payload  u64 first event  u32 events  u32 CRC  payload
+//   file header   "MMUTRACE"  u16 format version  u16 trace ABI version  u32 bytes of TraceInfo  TraceInfo
+//   u32 CRC block         u32 kind  u32 bytes of payload  u64 first event  u32 events  u32 CRC  payload
 //
-// A CRC covers what stands before it in its header and the payload. Blocks are only ever appended, and where they end
-// is a function of the events alone, so that equal runs give equal files.
+// A CRC covers what stands before it in its header and the payload. Blocks are only ever appended, and where
+// they end is a function of the events alone, so that equal runs give equal files.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What people and programs read: faults, TLB events, one walk and sums, as tables for a terminal of 120 columns and as
-// JSON (docs/trace-format.md lists the fields). Addresses and entries are 0x%016x; in JSON they are strings, because
-// numbers of 64 bits do not survive most readers. Printers write to a stream and leave its errors to the caller.
+// What people and programs read: faults, TLB events, one walk and sums, as tables for a terminal of 120
+// columns and as JSON (docs/trace-format.md lists the fields). Addresses and entries are 0x%016x; in JSON
+// they are strings, because numbers of 64 bits do not survive most readers. Printers write to a stream and
+// leave its errors to the caller.
 #pragma once
 
 #include <optional>
@@ -21,8 +22,8 @@ namespace mmuscope::trace {
 enum class Format { kTable, kJson };  // kJson: an object a line for rows, one object for a walk and for sums
 
 struct FaultFilter {
-  std::set<uint32_t> pids;                            // empty: all
-  std::set<uint64_t> outcomes;                        // FaultOutcome, 0 for none; empty: all
+  std::set<uint32_t> pids;                                  // empty: all
+  std::set<uint64_t> outcomes;                              // FaultOutcome, 0 for none; empty: all
   uint64_t first_address = 0, last_address = ~uint64_t{0};  // both included
 
   bool accepts(const FaultRow& row) const;
@@ -62,8 +63,8 @@ void print_stats(std::ostream& out, Format format, const Stats& stats, bool coun
 // One word for what an event is: "page-fault", "tlb-insert", ...
 const char* event_name(const Event& event);
 
-// Hardware and software bits that are set, by name, highest last: "P W U A D EXCL key=3 XD"; "not present ..." first
-// when P is clear. `leaf`: the entry maps a page.
+// Hardware and software bits that are set, by name, highest last: "P W U A D EXCL key=3 XD"; "not present
+// ..." first when P is clear. `leaf`: the entry maps a page.
 std::string describe_entry(uint64_t entry, bool leaf);
 
 }  // namespace mmuscope::trace

@@ -37,20 +37,23 @@ Expected<void> Reader::read_header() {
   if (read(&header, sizeof header) < 12 || std::memcmp(header.magic, kMagic, 8) != 0)
     return fail(ErrorKind::kData, name_ + ": not a trace of mmuscope");
   if (header.format > kFormatVersion || header.abi > trace_abi::kTraceAbiVersion)
-    return fail(ErrorKind::kData, fmt::format("{}: written by a newer mmuscope (format {}.{}, this one reads {}.{})", name_,
-                                              header.format, header.abi, kFormatVersion, trace_abi::kTraceAbiVersion));
+    return fail(ErrorKind::kData,
+                fmt::format("{}: written by a newer mmuscope (format {}.{}, this one reads {}.{})", name_,
+                            header.format, header.abi, kFormatVersion, trace_abi::kTraceAbiVersion));
   uint32_t crc = 0;
   if (header.bytes > kLargestInfo || !read_payload(header.bytes) || read(&crc, sizeof crc) != sizeof crc)
     return damaged("the header is cut off");
   const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
-  if (header.format == 0 || crc != crc32(payload_, crc32({bytes, sizeof header})) || !TraceInfo::decode(payload_, info_))
+  if (header.format == 0 || crc != crc32(payload_, crc32({bytes, sizeof header})) ||
+      !TraceInfo::decode(payload_, info_))
     return damaged("the header is damaged");
   return {};
 }
 
 Expected<bool> Reader::next(Event& event) {
   while (events_left_ == 0) {
-    if (decoder_ && !decoder_->at_end()) return damaged(fmt::format("there is more than events before event {}", next_event_));
+    if (decoder_ && !decoder_->at_end())
+      return damaged(fmt::format("there is more than events before event {}", next_event_));
     decoder_.reset();
     if (finished_) return false;
     if (auto more = next_block(); !more) {
@@ -77,9 +80,10 @@ Expected<bool> Reader::next_block() {
   BlockHeader header;
   const size_t got = read(&header, sizeof header);
   if (got != sizeof header) return stops_here("the trace has no end");
-  const bool known =
-      header.kind == BlockKind::kEvents || header.kind == BlockKind::kSymbols || header.kind == BlockKind::kEnd;
-  if (!known || header.bytes > kLargestBlock) return damaged(fmt::format("no block follows event {}", next_event_ - 1));
+  const bool known = header.kind == BlockKind::kEvents || header.kind == BlockKind::kSymbols ||
+                     header.kind == BlockKind::kEnd;
+  if (!known || header.bytes > kLargestBlock)
+    return damaged(fmt::format("no block follows event {}", next_event_ - 1));
   if (!read_payload(header.bytes)) return stops_here("its last block is cut off");
   if (header.crc != block_crc(header, payload_)) {
     // The block that a killed or full disk left behind may have its length but not its bytes.
@@ -100,7 +104,8 @@ Expected<bool> Reader::next_block() {
       bytes.number(length);
       std::string path(std::min(length, bytes.left()), '\0');
       bytes.text(path.data(), length);
-      if (!SymbolTable::decode(bytes, (*images_)[path]) || !bytes.at_end()) return damaged("its symbols are damaged");
+      if (!SymbolTable::decode(bytes, (*images_)[path]) || !bytes.at_end())
+        return damaged("its symbols are damaged");
       return true;
     }
     case BlockKind::kEnd:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Reads a trace, block by block, never more of it in memory than one block. A file that is no trace, is newer than this
-// program, or is damaged gives a kData error that says so. A trace that just stops (its run was killed, the disk was
-// full) is no error: its whole blocks are read and warning() tells.
+// Reads a trace, block by block, never more of it in memory than one block. A file that is no trace, is newer
+// than this program, or is damaged gives a kData error that says so. A trace that just stops (its run was
+// killed, the disk was full) is no error: its whole blocks are read and warning() tells.
 #pragma once
 
 #include <istream>

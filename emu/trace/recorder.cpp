@@ -21,7 +21,9 @@ std::vector<uint8_t> file_header(const TraceInfo& info) {
   std::vector<uint8_t> encoded;
   info.encode(encoded);
   std::vector<uint8_t> header(kMagic, kMagic + 8);
-  const auto append = [&](std::span<const uint8_t> part) { header.insert(header.end(), part.begin(), part.end()); };
+  const auto append = [&](std::span<const uint8_t> part) {
+    header.insert(header.end(), part.begin(), part.end());
+  };
   const uint16_t versions[] = {kFormatVersion, trace_abi::kTraceAbiVersion};
   append(bytes_of(versions));
   append(bytes_of(static_cast<uint32_t>(encoded.size())));
@@ -91,7 +93,8 @@ Expected<void> Recorder::close(const RunEnd& end) {
   write_block(BlockKind::kEnd, recorded, 0, payload);
   if (::close(fd_) != 0 && error_ == 0) error_ = errno;
   fd_ = -1;
-  if (error_ != 0) return fail(ErrorKind::kHost, "trace " + path_ + " is not complete: " + std::strerror(error_));
+  if (error_ != 0)
+    return fail(ErrorKind::kHost, "trace " + path_ + " is not complete: " + std::strerror(error_));
   return {};
 }
 
@@ -104,7 +107,8 @@ void Recorder::seal() {
   events_ = 0;
 }
 
-void Recorder::write_block(BlockKind kind, uint64_t first_event, uint32_t events, std::span<const uint8_t> payload) {
+void Recorder::write_block(BlockKind kind, uint64_t first_event, uint32_t events,
+                           std::span<const uint8_t> payload) {
   BlockHeader header{.kind = kind,
                      .bytes = static_cast<uint32_t>(payload.size()),
                      .first_event = first_event,
@@ -118,8 +122,10 @@ void Recorder::write_block(BlockKind kind, uint64_t first_event, uint32_t events
 void Recorder::write(std::span<const uint8_t> bytes) {
   while (!bytes.empty() && error_ == 0) {
     const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
-    if (count >= 0) bytes = bytes.subspan(static_cast<size_t>(count));
-    else if (errno != EINTR) error_ = errno;
+    if (count >= 0)
+      bytes = bytes.subspan(static_cast<size_t>(count));
+    else if (errno != EINTR)
+      error_ = errno;
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Writes a trace while the machine runs. Blocks are appended whole: after kBlockBytes, and whenever guest time enters
-// another stretch of kEpoch instructions (advance() says so when no event does), so that a run which is killed leaves
-// everything up to a moment ago. Symbols go in with the first tracepoint that says their program was executed.
-// The first write that fails is remembered and ends the writing, not the run; close() reports it.
+// Writes a trace while the machine runs. Blocks are appended whole: after kBlockBytes, and whenever guest
+// time enters another stretch of kEpoch instructions (advance() says so when no event does), so that a run
+// which is killed leaves everything up to a moment ago. Symbols go in with the first tracepoint that says
+// their program was executed. The first write that fails is remembered and ends the writing, not the run;
+// close() reports it.
 #pragma once
 
 #include <functional>

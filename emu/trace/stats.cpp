@@ -50,7 +50,8 @@ void Stats::on_tracepoint(const Event& event, const trace_abi::TraceRecord& reco
       size_t match = calls.size();
       while (match > 0 && calls[match - 1].number != record.args[0]) --match;
       if (match == 0) break;
-      system_calls_[record.args[0]].add(work_.of(task) - calls[match - 1].before, watched_.of(event.moment.cpu));
+      system_calls_[record.args[0]].add(work_.of(task) - calls[match - 1].before,
+                                        watched_.of(event.moment.cpu));
       calls.resize(match - 1);
       break;
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Sums over a run, by fault outcome and by system call: how often, instructions, TLB events, accesses to the watched
-// ranges. Fed by a live machine or by a trace: the same events give the same sums.
+// Sums over a run, by fault outcome and by system call: how often, instructions, TLB events, accesses to the
+// watched ranges. Fed by a live machine or by a trace: the same events give the same sums.
 //
-// Costs are inclusive: a system call contains the faults taken inside it. A fault's cost runs from the refused access
-// to the kernel's outcome tracepoint, a system call's from its enter to its exit tracepoint (one that never exits - exit,
-// exit_group - to the end of the task); both count only what was executed on behalf of that task.
+// Costs are inclusive: a system call contains the faults taken inside it. A fault's cost runs from the
+// refused access to the kernel's outcome tracepoint, a system call's from its enter to its exit tracepoint
+// (one that never exits - exit, exit_group - to the end of the task); both count only what was executed on
+// behalf of that task.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +57,8 @@ class Stats final : public EventSink {
   FaultRows rows_;
   WorkByTask work_;
   WatchReports watched_;
-  std::map<TaskId, std::vector<Call>> open_;  // innermost last: a signal handler calls while its task is inside a call
+  std::map<TaskId, std::vector<Call>>
+      open_;  // innermost last: a signal handler calls while its task is inside a call
   std::map<uint64_t, Tally> faults_;
   std::map<uint64_t, Tally> system_calls_;
   std::vector<std::string> ranges_;

@@ -72,7 +72,8 @@ bool SymbolTable::decode(ByteReader& reader, SymbolTable& table) {
     reader.number(rest);
     symbol.address = address + distance;
     const bool in_order = table.symbols_.empty() || symbol.address > address;
-    if (!in_order || shared > name.size() || rest > reader.left() || shared + rest > kLongestName) reader.fail();
+    if (!in_order || shared > name.size() || rest > reader.left() || shared + rest > kLongestName)
+      reader.fail();
     if (!reader.ok()) break;
     name.resize(shared + rest);
     reader.text(name.data() + shared, rest);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The function symbols of one executable: addresses as linked, sorted, one name an address. What debug/symbols reads
-// from an ELF file and what a trace carries along, so that it can be read where the program is not.
+// The function symbols of one executable: addresses as linked, sorted, one name an address. What
+// debug/symbols reads from an ELF file and what a trace carries along, so that it can be read where the
+// program is not.
 #pragma once
 
 #include <cstdint>

@@ -24,7 +24,8 @@ void Symbolizer::see(const Event& event) {
   switch (point->type()) {
     case TraceType::kExec: {
       const char* text = point->record.text;
-      programs_[static_cast<uint32_t>(args[0])] = {std::string(text, strnlen(text, sizeof point->record.text)), args[1]};
+      programs_[static_cast<uint32_t>(args[0])] = {
+          std::string(text, strnlen(text, sizeof point->record.text)), args[1]};
       break;
     }
     case TraceType::kSyscallEnter:
@@ -36,11 +37,14 @@ void Symbolizer::see(const Event& event) {
       if (static_cast<int64_t>(args[1]) > 0) inherit(static_cast<uint32_t>(args[1]), pid);
       break;
     case TraceType::kTaskSwitch: {
-      // A task nobody has heard of: a thread, or a child that runs before its parent's system call has returned.
+      // A task nobody has heard of: a thread, or a child that runs before its parent's system call has
+      // returned.
       const auto task = static_cast<uint32_t>(args[0]), group = static_cast<uint32_t>(args[1]);
       if (task == 0) break;
-      if (group != task) inherit(task, group);
-      else if (!forking_.empty()) inherit(task, forking_.contains(pid) ? pid : *forking_.rbegin());
+      if (group != task)
+        inherit(task, group);
+      else if (!forking_.empty())
+        inherit(task, forking_.contains(pid) ? pid : *forking_.rbegin());
       break;
     }
     case TraceType::kTaskExit:
@@ -54,7 +58,8 @@ void Symbolizer::see(const Event& event) {
 
 void Symbolizer::inherit(uint32_t child, uint32_t parent) {
   if (programs_.contains(child)) return;
-  if (const auto program = programs_.find(parent); program != programs_.end()) programs_[child] = program->second;
+  if (const auto program = programs_.find(parent); program != programs_.end())
+    programs_[child] = program->second;
 }
 
 std::string Symbolizer::describe(uint32_t pid, uint64_t rip) const {

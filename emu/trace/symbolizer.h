@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Names for instruction addresses: keeps track of which program each task runs (execve, and fork and clone, whose
-// children run what their parent runs) and asks that program's symbols, or the kernel's for the upper half. Must see
-// every event before it is asked about it.
+// Names for instruction addresses: keeps track of which program each task runs (execve, and fork and clone,
+// whose children run what their parent runs) and asks that program's symbols, or the kernel's for the upper
+// half. Must see every event before it is asked about it.
 #pragma once
 
 #include <cstdint>

@@ -12,14 +12,14 @@ struct Name {
   const char* name;
 };
 constexpr Name kNames[] = {
-#include "system_call_names.inc"
+#include <system_call_names.inc>  // made by cmake/SystemCallNames.cmake
 };
 
 }  // namespace
 
 std::string system_call_name(uint64_t number) {
-  const auto* found =
-      std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& name) { return name.number == number; });
+  const auto* found = std::find_if(std::begin(kNames), std::end(kNames),
+                                   [&](const Name& name) { return name.number == number; });
   return found != std::end(kNames) ? found->name : "system-call-" + std::to_string(number);
 }
 

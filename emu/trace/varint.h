@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The two ends of a byte string: LEB128 numbers (7 bits a byte, least first, the top bit says that more follow) and
-// zigzag differences (0, -1, 1, -2, ... become 0, 1, 2, 3, ...). Both classes have the same functions, so that one
-// function template describes a layout for both directions (codec.cpp). The writer never fails; the reader gives
-// zeros after the first thing that cannot be and remembers it (ok()).
+// The two ends of a byte string: LEB128 numbers (7 bits a byte, least first, the top bit says that more
+// follow) and zigzag differences (0, -1, 1, -2, ... become 0, 1, 2, 3, ...). Both classes have the same
+// functions, so that one function template describes a layout for both directions (codec.cpp). The writer
+// never fails; the reader gives zeros after the first thing that cannot be and remembers it (ok()).
 #pragma once
 
 #include <cstdint>

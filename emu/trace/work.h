@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What was done on behalf of each task: instructions executed and TLB events, added up over all CPUs it ran on. The
-// difference between two moments is what a fault or a system call cost, whoever else ran in between. Idle CPUs (PID 0)
-// are tasks of their own.
+// What was done on behalf of each task: instructions executed and TLB events, added up over all CPUs it ran
+// on. The difference between two moments is what a fault or a system call cost, whoever else ran in between.
+// Idle CPUs (PID 0) are tasks of their own.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct Work {
     return *this;
   }
   Work operator-(const Work& before) const {
-    return {instructions - before.instructions, tlb_inserts - before.tlb_inserts, tlb_removals - before.tlb_removals,
-            tlb_flushes - before.tlb_flushes};
+    return {instructions - before.instructions, tlb_inserts - before.tlb_inserts,
+            tlb_removals - before.tlb_removals, tlb_flushes - before.tlb_flushes};
   }
   bool operator==(const Work&) const = default;
 };
@@ -45,16 +45,20 @@ class WorkByTask {
     if (moment.cpu >= cpus_.size()) cpus_.resize(moment.cpu + 1u);
     Cpu& cpu = cpus_[moment.cpu];
     if (!cpu.seen) cpu = {.seen = true, .task = task_id(moment.pid, moment.cpu), .instructions = 0};
-    // Up to this event the task ran that the CPU was last seen with; a task switch is told by the old one or the new.
+    // Up to this event the task ran that the CPU was last seen with; a task switch is told by the old one or
+    // the new.
     Work& work = tasks_[cpu.task];
     work.instructions += moment.cpu_instructions - cpu.instructions;
     cpu.instructions = moment.cpu_instructions;
     const Tracepoint* point = event.as<Tracepoint>();
     const bool is_switch = point != nullptr && point->type() == trace_abi::TraceType::kTaskSwitch;
     cpu.task = task_id(is_switch ? static_cast<uint32_t>(point->record.args[0]) : moment.pid, moment.cpu);
-    if (event.as<TlbInsert>() != nullptr) ++tasks_[cpu.task].tlb_inserts;
-    else if (event.as<TlbRemove>() != nullptr) ++tasks_[cpu.task].tlb_removals;
-    else if (event.as<TlbFlush>() != nullptr) ++tasks_[cpu.task].tlb_flushes;
+    if (event.as<TlbInsert>() != nullptr)
+      ++tasks_[cpu.task].tlb_inserts;
+    else if (event.as<TlbRemove>() != nullptr)
+      ++tasks_[cpu.task].tlb_removals;
+    else if (event.as<TlbFlush>() != nullptr)
+      ++tasks_[cpu.task].tlb_flushes;
   }
   Work of(TaskId task) const {
     const auto found = tasks_.find(task);

@@ -149,9 +149,9 @@ TEST(Cpuid, PromisesTheBaselineAndNothingTheMachineLacks) {
 
 TEST(Cpuid, FollowsTheFeatures) {
   struct Row {
-    bool CpuFeatures::*feature;
+    bool CpuFeatures::* feature;
     uint32_t leaf;
-    uint32_t CpuidResult::*word;
+    uint32_t CpuidResult::* word;
     unsigned bit;
   };
   const Row rows[] = {{&CpuFeatures::pge, 1, &CpuidResult::edx, 13},

@@ -259,7 +259,7 @@ TEST(PagingContextOf, TakesEachConditionFromItsRegister) {
   EXPECT_EQ(of().cr3, 0x7001u);
   EXPECT_EQ(of().pkru, 0x55u);
   EXPECT_EQ(of().physical_address_bits, 46);
-  const auto turns_on = [&](uint64_t& where, uint64_t bit, bool PagingContext::*flag) {
+  const auto turns_on = [&](uint64_t& where, uint64_t bit, bool PagingContext::* flag) {
     where |= bit;
     EXPECT_TRUE(of().*flag);
     where &= ~bit;

@@ -119,13 +119,13 @@ void Tlb::for_each(const std::function<void(const TlbEntry&)>& visit) const {
 // --- Entries come and go
 // ----------------------------------------------------------------------------------------------
 
-void Tlb::append(List& list, Links Slot::*links, uint32_t index) {
+void Tlb::append(List& list, Links Slot::* links, uint32_t index) {
   slots_[index].*links = {.previous = list.last, .next = kNone};
   (list.last == kNone ? list.first : (slots_[list.last].*links).next) = index;
   list.last = index;
 }
 
-void Tlb::unlink(List& list, Links Slot::*links, uint32_t index) {
+void Tlb::unlink(List& list, Links Slot::* links, uint32_t index) {
   const Links around = slots_[index].*links;
   (around.previous == kNone ? list.first : (slots_[around.previous].*links).next) = around.next;
   (around.next == kNone ? list.last : (slots_[around.next].*links).previous) = around.previous;

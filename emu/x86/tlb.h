@@ -116,8 +116,8 @@ class Tlb {
   TlbEntry& place(const TlbEntry& entry);
   void chain_in(uint32_t index);
   void grow_buckets();
-  void append(List& list, Links Slot::*links, uint32_t index);
-  void unlink(List& list, Links Slot::*links, uint32_t index);
+  void append(List& list, Links Slot::* links, uint32_t index);
+  void unlink(List& list, Links Slot::* links, uint32_t index);
   void remove(uint32_t index);
   void remove_and_tell(uint32_t index, const Removed& removed);
   void remove_by_age(std::vector<uint32_t>& leaving, const Removed& removed);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The trace port: how minikernel tells the machine it runs on what it decided and which physical ranges are worth
-// watching. The kernel fills one TraceRecord in its own memory (one buffer a CPU, below 4 GiB) and writes the
-// buffer's 32-bit physical address to I/O port kTracePort with one `out dx, eax`. The machine reads the record at
-// once. On a machine without the port the write goes nowhere: the kernel never knows, and never waits for, a reader.
-// Records are made whether or not somebody traces, so that tracing does not change the guest's instruction count.
+// The trace port: how minikernel tells the machine it runs on what it decided and which physical ranges are
+// worth watching. The kernel fills one TraceRecord in its own memory (one buffer a CPU, below 4 GiB) and
+// writes the buffer's 32-bit physical address to I/O port kTracePort with one `out dx, eax`. The machine
+// reads the record at once. On a machine without the port the write goes nowhere: the kernel never knows, and
+// never waits for, a reader. Records are made whether or not somebody traces, so that tracing does not change
+// the guest's instruction count.
 //
-// This header is the contract between the kernel and emu/devices/trace_port; both include it and nothing else of
-// each other. Numbers are only ever appended; kTraceAbiVersion changes when a meaning does.
+// This header is the contract between the kernel and emu/devices/trace_port; both include it and nothing else
+// of each other. Numbers are only ever appended; kTraceAbiVersion changes when a meaning does.
 #pragma once
 
 #include <stdint.h>
@@ -15,18 +16,20 @@
 namespace trace_abi {
 
 inline constexpr uint16_t kTracePort = 0x0b00;
-inline constexpr uint16_t kDebugExitPort = 0x00f4;     // `out` of 32 bits: ends the machine, see ExitStatus
-inline constexpr uint16_t kDebugConsolePort = 0x00e9;  // the kernel's own log, a byte at a time (Bochs' port E9)
+inline constexpr uint16_t kDebugExitPort = 0x00f4;  // `out` of 32 bits: ends the machine, see ExitStatus
+inline constexpr uint16_t kDebugConsolePort =
+    0x00e9;  // the kernel's own log, a byte at a time (Bochs' port E9)
 inline constexpr uint16_t kTraceAbiVersion = 1;
 
-// What is written to kDebugExitPort: bits 0-7 are the first program's status as a shell shows it (exit code, or
-// 128 + signal). Bit 8 says that the kernel panicked; the low bits then mean nothing.
+// What is written to kDebugExitPort: bits 0-7 are the first program's status as a shell shows it (exit code,
+// or 128 + signal). Bit 8 says that the kernel panicked; the low bits then mean nothing.
 inline constexpr uint32_t kExitPanic = 0x100;
 
 enum class TraceType : uint16_t {
-  kTaskSwitch = 1,    // args: pid, tgid (0: idle)
-  kExec = 2,          // args: pid, load bias; text: path
-  kFaultOutcome = 3,  // args: pid, faulting address, FaultOutcome, error code; the last thing before the return path
+  kTaskSwitch = 1,  // args: pid, tgid (0: idle)
+  kExec = 2,        // args: pid, load bias; text: path
+  kFaultOutcome =
+      3,  // args: pid, faulting address, FaultOutcome, error code; the last thing before the return path
   kSyscallEnter = 4,  // args: number, six arguments
   kSyscallExit = 5,   // args: number, return value
   kWatchRange = 6,    // args: WatchKind, physical start, bytes, bytes per element; text: name
@@ -56,17 +59,28 @@ enum class FaultOutcome : uint64_t {
 
 inline constexpr const char* fault_outcome_name(FaultOutcome outcome) {
   switch (outcome) {
-    case FaultOutcome::kZeroPage: return "zero-page";
-    case FaultOutcome::kAnonZero: return "anon-zero";
-    case FaultOutcome::kReuse: return "reuse";
-    case FaultOutcome::kCopy: return "copy";
-    case FaultOutcome::kStackGrowth: return "stack-growth";
-    case FaultOutcome::kSpurious: return "spurious";
-    case FaultOutcome::kSigsegv: return "sigsegv";
-    case FaultOutcome::kSigbus: return "sigbus";
-    case FaultOutcome::kKernelFixup: return "kernel-fixup";
-    case FaultOutcome::kFilePage: return "file-page";
-    case FaultOutcome::kOutOfMemory: return "out-of-memory";
+    case FaultOutcome::kZeroPage:
+      return "zero-page";
+    case FaultOutcome::kAnonZero:
+      return "anon-zero";
+    case FaultOutcome::kReuse:
+      return "reuse";
+    case FaultOutcome::kCopy:
+      return "copy";
+    case FaultOutcome::kStackGrowth:
+      return "stack-growth";
+    case FaultOutcome::kSpurious:
+      return "spurious";
+    case FaultOutcome::kSigsegv:
+      return "sigsegv";
+    case FaultOutcome::kSigbus:
+      return "sigbus";
+    case FaultOutcome::kKernelFixup:
+      return "kernel-fixup";
+    case FaultOutcome::kFilePage:
+      return "file-page";
+    case FaultOutcome::kOutOfMemory:
+      return "out-of-memory";
   }
   return "unknown";
 }

@@ -27,7 +27,8 @@ struct BootInfo {
   char command_line[kCommandLineSize];
 
   uint64_t ram_end() const;  // of the highest usable range
-  // Whether the direct map has it: what a range names, up to a little above the RAM, where firmware keeps its tables.
+  // Whether the direct map has it: what a range names, up to a little above the RAM, where firmware keeps its
+  // tables.
   bool in_direct_map(uint64_t physical) const;
 };
 

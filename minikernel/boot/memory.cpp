@@ -73,7 +73,8 @@ void map_direct() {
     if (start < next) start = next;
     next = (range.end + kLargePage - 1) & ~(kLargePage - 1);
     if (next <= start) continue;
-    map_range(direct_map_base + start, start, next - start, Pte::kWrite | Pte::kExecuteDisable | Pte::kPageSize);
+    map_range(direct_map_base + start, start, next - start,
+              Pte::kWrite | Pte::kExecuteDisable | Pte::kPageSize);
     mapped += next - start;
   }
   log("memory: %lu MiB mapped", mapped >> 20);

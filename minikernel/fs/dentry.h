@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The tree of names. A Dentry is one name in one directory and refers to the file (Inode) behind it; several names may
-// refer to one file. A name keeps its parent alive; the tree keeps all names alive that were added to it. Children are
-// listed in the order in which they were added, which is the order getdents64 shows, and found by a hash over parent
-// and name. Names are at most NAME_MAX bytes and never contain '/'.
+// The tree of names. A Dentry is one name in one directory and refers to the file (Inode) behind it; several
+// names may refer to one file. A name keeps its parent alive; the tree keeps all names alive that were added
+// to it. Children are listed in the order in which they were added, which is the order getdents64 shows, and
+// found by a hash over parent and name. Names are at most NAME_MAX bytes and never contain '/'.
 #pragma once
 
 #include <stddef.h>

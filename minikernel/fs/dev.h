@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The device files under /dev: null, zero, full, random and urandom (both the deterministic generator that `seed=`
-// starts), tty and console (see fs/console.h). Device numbers are Linux's (Documentation/admin-guide/devices.txt).
+// The device files under /dev: null, zero, full, random and urandom (both the deterministic generator that
+// `seed=` starts), tty and console (see fs/console.h). Device numbers are Linux's
+// (Documentation/admin-guide/devices.txt).
 #pragma once
 
 #include "fs/inode.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// An open file: where it is in the tree, how it was opened, the position. Shared by the descriptors that dup() makes
-// and by the areas that map it; the last reference closes it.
+// An open file: where it is in the tree, how it was opened, the position. Shared by the descriptors that
+// dup() makes and by the areas that map it; the last reference closes it.
 #pragma once
 
 #include <asm/fcntl.h>

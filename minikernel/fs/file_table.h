@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A process's file descriptors: a small number for each open file, with the close-on-exec bit. Numbers are handed out
-// lowest first. The table grows by chunks up to kMaxFiles, which is also the highest RLIMIT_NOFILE.
+// A process's file descriptors: a small number for each open file, with the close-on-exec bit. Numbers are
+// handed out lowest first. The table grows by chunks up to kMaxFiles, which is also the highest
+// RLIMIT_NOFILE.
 #pragma once
 
 #include <stdint.h>
@@ -22,7 +23,8 @@ class FileTable : public RefCounted {
   // The open file behind a descriptor; empty when there is none.
   Ref<File> get(int fd) const;
   bool is_open(int fd) const;
-  // The lowest free descriptor that is at least `lowest` and below `limit`: EMFILE when all are taken, ENOMEM.
+  // The lowest free descriptor that is at least `lowest` and below `limit`: EMFILE when all are taken,
+  // ENOMEM.
   Result<int> install(Ref<File> file, bool close_on_exec, int lowest, int limit);
   // Makes `fd` refer to `file`, closing what it referred to.
   long replace(int fd, Ref<File> file, bool close_on_exec);

@@ -3,11 +3,11 @@
 
 #include "arch/x86_64/memory_layout.h"
 #include "arch/x86_64/user_copy.h"
-#include "mm/user_memory.h"
 #include "fs/vfs.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/page_cache.h"
+#include "mm/user_memory.h"
 
 namespace mk {
 namespace {
@@ -61,7 +61,9 @@ class InitramfsFile final : public Inode {
 
 class InitramfsSymlink final : public Inode {
  public:
-  InitramfsSymlink(const uint8_t* target, uint64_t bytes) : Inode(S_IFLNK | 0777), target_(target) { size = bytes; }
+  InitramfsSymlink(const uint8_t* target, uint64_t bytes) : Inode(S_IFLNK | 0777), target_(target) {
+    size = bytes;
+  }
   long readlink(char* buffer, size_t capacity) override {
     size_t bytes = min(capacity, size);
     memcpy(buffer, target_, bytes);
@@ -78,8 +80,8 @@ struct Entry {
   const uint8_t* contents;
 };
 
-// Names of a file with several hard links carry the contents only once, usually at the last name: the names seen
-// before wait here for it.
+// Names of a file with several hard links carry the contents only once, usually at the last name: the names
+// seen before wait here for it.
 struct HardLink {
   uint64_t key;  // device and inode number in the archive
   Ref<Inode> inode;
@@ -153,7 +155,8 @@ class Unpacker {
                   .name = nullptr,
                   .contents = nullptr};
 
-    // Name and contents are padded to 4 bytes, counted from the header. All fields have 32 bits: no sum wraps.
+    // Name and contents are padded to 4 bytes, counted from the header. All fields have 32 bits: no sum
+    // wraps.
     uint64_t name_at = position_ + kHeaderSize;
     uint64_t contents_at = position_ + ((kHeaderSize + entry.name_size + 3ul) & ~3ul);
     uint64_t end = contents_at + entry.file_size;
@@ -170,9 +173,12 @@ class Unpacker {
   // False when memory is out.
   bool take(const Entry& entry) {
     switch (entry.mode & S_IFMT) {
-      case S_IFDIR: return take_directory(entry);
-      case S_IFREG: return put(entry, regular_file(entry));
-      case S_IFLNK: return put(entry, Ref<Inode>(make<InitramfsSymlink>(entry.contents, entry.file_size)));
+      case S_IFDIR:
+        return take_directory(entry);
+      case S_IFREG:
+        return put(entry, regular_file(entry));
+      case S_IFLNK:
+        return put(entry, Ref<Inode>(make<InitramfsSymlink>(entry.contents, entry.file_size)));
     }
     log("initramfs: %s skipped: neither file, directory nor symbolic link", entry.name);
     return true;
@@ -246,8 +252,8 @@ class Unpacker {
     return true;
   }
 
-  // Directories above an entry are made when the archive does not name them. Names are relative to the root; ".." has
-  // no place in an archive and the entry is skipped.
+  // Directories above an entry are made when the archive does not name them. Names are relative to the root;
+  // ".." has no place in an archive and the entry is skipped.
   bool find_parent(const Entry& entry, Dentry*& parent, const char*& name, size_t& length) {
     parent = vfs_root().raw();
     const char* rest = entry.name;
@@ -278,8 +284,6 @@ class Unpacker {
 
 }  // namespace
 
-size_t unpack_initramfs(const uint8_t* data, size_t size) {
-  return Unpacker(data, size).run();
-}
+size_t unpack_initramfs(const uint8_t* data, size_t size) { return Unpacker(data, size).run(); }
 
 }  // namespace mk

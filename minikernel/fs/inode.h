@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A file's identity and what can be done to it. One class per kind of file derives from Inode and overrides what the
-// kind can do; the defaults are the errors Linux gives. User memory is named by address and copied inside the
-// operation, so an operation may fault and must hold no spinlock. Offsets and sizes are bytes. Operations return a
-// byte count (or 0) or -errno.
+// A file's identity and what can be done to it. One class per kind of file derives from Inode and overrides
+// what the kind can do; the defaults are the errors Linux gives. User memory is named by address and copied
+// inside the operation, so an operation may fault and must hold no spinlock. Offsets and sizes are bytes.
+// Operations return a byte count (or 0) or -errno.
 //
-// Pages: a mappable file gives page frames from its page cache by page(). The cache holds one reference for each; the
-// caller takes its own. The cache lives as long as somebody has the file open or mapped (opened/closed), so that
-// nothing is left when the last process is gone.
+// Pages: a mappable file gives page frames from its page cache by page(). The cache holds one reference for
+// each; the caller takes its own. The cache lives as long as somebody has the file open or mapped
+// (opened/closed), so that nothing is left when the last process is gone.
 #pragma once
 
 #include <asm/errno.h>
@@ -72,7 +72,7 @@ class Inode : public RefCounted {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint64_t size = 0;
-  uint64_t device = 0;  // of a device file
+  uint64_t device = 0;   // of a device file
   int64_t modified = 0;  // seconds since 1970
 };
 

@@ -16,8 +16,8 @@ class Directory final : public Inode {
   Directory() : Inode(S_IFDIR | 0755) { links = 2; }
 };
 
-// The text that is still to be walked. Following a link puts its target in front of the rest, as fs/namei.c does with
-// its stack of names; two buffers take turns.
+// The text that is still to be walked. Following a link puts its target in front of the rest, as fs/namei.c
+// does with its stack of names; two buffers take turns.
 class PathText {
  public:
   bool set(const char* path) {
@@ -141,7 +141,8 @@ Result<Ref<File>> vfs_open(const Ref<Dentry>& base, const char* path, unsigned f
     if (inode.is_directory() && (writes || (flags & O_CREAT))) return Errno{EISDIR};
     if (inode.is_regular() && writes) return Errno{EROFS};
   }
-  // These act at open time only and do not show in F_GETFL. O_LARGEFILE is 0 in 64-bit programs and added by the kernel.
+  // These act at open time only and do not show in F_GETFL. O_LARGEFILE is 0 in 64-bit programs and added by
+  // the kernel.
   flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
   Ref<File> file = make<File>(*found, flags | O_LARGEFILE);
   if (!file) return Errno{ENOMEM};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Paths to files: the walk over names and symbolic links (path_resolution(7), Linux fs/namei.c), opening, and the
-// building of the tree at boot. One tree, one root, no mounts yet. Everything a system call can get wrong comes back
-// as the errno Linux gives.
+// Paths to files: the walk over names and symbolic links (path_resolution(7), Linux fs/namei.c), opening, and
+// the building of the tree at boot. One tree, one root, no mounts yet. Everything a system call can get wrong
+// comes back as the errno Linux gives.
 #pragma once
 
 #include <stdint.h>
@@ -26,7 +26,8 @@ void vfs_init();
 
 Result<Ref<Dentry>> resolve(const Ref<Dentry>& base, const char* path, unsigned flags);
 
-// Opens an existing file for O_* `flags`. O_CREAT of a missing name, and writing to a file of the initramfs, are EROFS.
+// Opens an existing file for O_* `flags`. O_CREAT of a missing name, and writing to a file of the initramfs,
+// are EROFS.
 Result<Ref<File>> vfs_open(const Ref<Dentry>& base, const char* path, unsigned flags);
 
 // For boot: the child `name` of `parent`, made as a plain directory when missing.

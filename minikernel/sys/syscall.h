@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The system calls. One file per family (files, memory, process, signals, time, system); each function takes its
-// arguments in the types of Linux's prototypes - unsigned 64-bit for addresses and sizes, int for descriptors - and
-// returns a value or -errno. table.cpp is the list. User memory is named by address, never dereferenced.
+// The system calls. One file per family (files, memory, process, signals, time, system); each function takes
+// its arguments in the types of Linux's prototypes - unsigned 64-bit for addresses and sizes, int for
+// descriptors - and returns a value or -errno. table.cpp is the list. User memory is named by address, never
+// dereferenced.
 #pragma once
 
 #include <stddef.h>
@@ -40,7 +41,8 @@ class UserPath {
 // Where the relative path of an *at call starts: AT_FDCWD or a descriptor of a directory.
 Result<Ref<Dentry>> base_directory(int directory_fd, const char* path);
 
-// Something unimplemented inside a call that exists (an option, a flag): said once per program, like a missing call.
+// Something unimplemented inside a call that exists (an option, a flag): said once per program, like a
+// missing call.
 void log_unimplemented(uint64_t number, const char* detail);
 
 // files.cpp
@@ -82,7 +84,8 @@ long sys_umask(unsigned mask);
 long sys_mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, int fd, uint64_t offset);
 long sys_munmap(uint64_t address, uint64_t length);
 long sys_mprotect(uint64_t address, uint64_t length, uint64_t prot);
-long sys_mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags, uint64_t new_address);
+long sys_mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
+                uint64_t new_address);
 long sys_brk(uint64_t address);
 long sys_madvise(uint64_t address, uint64_t length, int advice);
 long sys_mincore(uint64_t address, uint64_t length, UserAddress vector);

@@ -24,7 +24,8 @@ std::vector<uint8_t> BlockCache::bytes_at(uint64_t linear, uint32_t size) {
     x86::PhysicalAddress page = 0;
     const uint8_t* host = client_.code(at, &page);
     if (host == nullptr) break;
-    const uint64_t here = std::min<uint64_t>(size - bytes.size(), x86::kPageSize - (at & (x86::kPageSize - 1)));
+    const uint64_t here =
+        std::min<uint64_t>(size - bytes.size(), x86::kPageSize - (at & (x86::kPageSize - 1)));
     bytes.insert(bytes.end(), host, host + here);
   }
   return bytes;
@@ -46,7 +47,8 @@ const BlockInfo* BlockCache::look_up(uint64_t linear, uint32_t size, CodeSize co
   x86::PhysicalAddress page = 0;
   client_.code(linear, &page);
   auto& blocks = pages_[page];
-  const uint64_t key = (linear & (x86::kPageSize - 1)) << 32 | uint64_t{size} << 8 | static_cast<uint8_t>(code);
+  const uint64_t key =
+      (linear & (x86::kPageSize - 1)) << 32 | uint64_t{size} << 8 | static_cast<uint8_t>(code);
   auto [where, added] = blocks.try_emplace(key);
   if (added) where->second = analyse(linear, size, code);
   return where->second.get();
@@ -61,8 +63,10 @@ std::unique_ptr<BlockInfo> BlockCache::analyse(uint64_t linear, uint32_t size, C
     info->offsets.push_back(static_cast<uint16_t>(at));
     const auto rest = std::span(bytes).subspan(std::min<size_t>(at, bytes.size()));
     const auto decoded = rest.empty() ? std::nullopt : decoder_.decode(rest, code);
-    // What Capstone does not know is taken as one instruction up to the end: the engine ends its block there too.
-    const Instruction instruction = decoded.value_or(Instruction{.length = static_cast<uint8_t>(std::min(size - at, 15u))});
+    // What Capstone does not know is taken as one instruction up to the end: the engine ends its block there
+    // too.
+    const Instruction instruction =
+        decoded.value_or(Instruction{.length = static_cast<uint8_t>(std::min(size - at, 15u))});
     if (stops_the_run(instruction)) info->system.push_back({static_cast<uint16_t>(at), instruction});
     if (at == 0) {
       info->first_is_rep = instruction.rep_string;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What each translation block contains: how many instructions, where each begins, and which of them the machine
-// executes itself. The engine reports a block by address and size before it runs; this cache turns that into a count
-// in a few nanoseconds. Two levels: by linear address until anything about translations changes, and by physical page
-// until the page's code changes.
+// What each translation block contains: how many instructions, where each begins, and which of them the
+// machine executes itself. The engine reports a block by address and size before it runs; this cache turns
+// that into a count in a few nanoseconds. Two levels: by linear address until anything about translations
+// changes, and by physical page until the page's code changes.
 #pragma once
 
 #include <array>
@@ -25,11 +25,11 @@ struct BlockInfo {
   std::vector<uint16_t> offsets;  // where each instruction begins, and one more: where the block ends
   std::vector<System> system;     // instructions that stop the run, usually none
   uint32_t count = 0;
-  bool first_is_rep = false;      // begins with a REP string instruction
+  bool first_is_rep = false;  // begins with a REP string instruction
   bool last_is_rep = false;
-  bool last_shadows = false;      // ends with STI, MOV SS or POP SS
-  bool last_is_int = false;       // ends with INT n, INT3, INTO
-  bool rep_counts_ecx = false;    // first instruction's count register is ECX, not RCX
+  bool last_shadows = false;    // ends with STI, MOV SS or POP SS
+  bool last_is_int = false;     // ends with INT n, INT3, INTO
+  bool rep_counts_ecx = false;  // first instruction's count register is ECX, not RCX
 
   // Index of the instruction that begins at `offset`; count for the end; the one that contains it otherwise.
   uint32_t index_of(uint64_t offset) const;

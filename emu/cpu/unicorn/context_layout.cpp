@@ -13,8 +13,9 @@ std::unexpected<Error> unknown(const char* what) {
   unsigned major = 0, minor = 0;
   const unsigned version = uc_version(&major, &minor);
   return fail(ErrorKind::kHost, "this Unicorn (" + std::to_string(major) + "." + std::to_string(minor) + "." +
-                                    std::to_string((version >> 8) & 0xff) + ") keeps its CPU state differently: " +
-                                    what + " not found; use 2.1.1 (tools/setup installs it)");
+                                    std::to_string((version >> 8) & 0xff) +
+                                    ") keeps its CPU state differently: " + what +
+                                    " not found; use 2.1.1 (tools/setup installs it)");
 }
 
 std::vector<uint8_t> snapshot(uc_engine* uc, uc_context* context, size_t size) {
@@ -53,9 +54,11 @@ bool check_fixed_part(uc_engine* uc, const std::vector<uint8_t>& bytes, const Co
   uint64_t cr0 = 0;
   uc_reg_read(uc, UC_X86_REG_CR0, &cr0);
   const uint32_t hflags = static_cast<uint32_t>(u64(layout.hflags()));
-  return u64(layout.rip()) == kMarker + 16 && u64(layout.segments() + 4 * ContextLayout::kSegmentBytes + 8) == kMarker + 17 &&
-         u64(layout.segments() + 5 * ContextLayout::kSegmentBytes + 8) == kMarker + 18 && u64(layout.cr()) == cr0 &&
-         (hflags & hflags::kLma) && (hflags & hflags::kCs64) && (hflags & hflags::kPe);
+  return u64(layout.rip()) == kMarker + 16 &&
+         u64(layout.segments() + 4 * ContextLayout::kSegmentBytes + 8) == kMarker + 17 &&
+         u64(layout.segments() + 5 * ContextLayout::kSegmentBytes + 8) == kMarker + 18 &&
+         u64(layout.cr()) == cr0 && (hflags & hflags::kLma) && (hflags & hflags::kCs64) &&
+         (hflags & hflags::kPe);
 }
 
 size_t find_msr(uc_engine* uc, uc_context* context, size_t size, uint32_t number, uint64_t value) {
@@ -110,8 +113,10 @@ bool find_exception_fields(uc_engine* uc, uc_context* context, ContextLayout& la
 
 Expected<ContextLayout> ContextLayout::find(uc_engine* uc) {
   uc_context* raw = nullptr;
-  if (uc_context_alloc(uc, &raw) != UC_ERR_OK) return fail(ErrorKind::kHost, "Unicorn has no memory for a context");
-  const std::unique_ptr<uc_context, void (*)(uc_context*)> context(raw, [](uc_context* c) { uc_context_free(c); });
+  if (uc_context_alloc(uc, &raw) != UC_ERR_OK)
+    return fail(ErrorKind::kHost, "Unicorn has no memory for a context");
+  const std::unique_ptr<uc_context, void (*)(uc_context*)> context(raw,
+                                                                   [](uc_context* c) { uc_context_free(c); });
 
   for (unsigned i = 0; i < 16; ++i) {
     const uint64_t value = kMarker + i;
@@ -130,10 +135,12 @@ Expected<ContextLayout> ContextLayout::find(uc_engine* uc) {
 
   struct Msr {
     uint32_t number;
-    size_t ContextLayout::*where;
+    size_t ContextLayout::* where;
   };
-  const Msr msrs[] = {{0xc0000081, &ContextLayout::star},   {0xc0000082, &ContextLayout::lstar},
-                      {0xc0000083, &ContextLayout::cstar},  {0xc0000084, &ContextLayout::sfmask},
+  const Msr msrs[] = {{0xc0000081, &ContextLayout::star},
+                      {0xc0000082, &ContextLayout::lstar},
+                      {0xc0000083, &ContextLayout::cstar},
+                      {0xc0000084, &ContextLayout::sfmask},
                       {0xc0000102, &ContextLayout::kernel_gs_base}};
   uint64_t value = kMarker + 32;
   for (const Msr& msr : msrs) {

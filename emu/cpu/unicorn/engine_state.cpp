@@ -37,7 +37,8 @@ void put_segment(ContextBytes& bytes, size_t at, const Segment& segment) {
   bytes.put<uint32_t>(at + 20, static_cast<uint32_t>(segment.attributes) << 8);
 }
 
-// What QEMU derives from the registers on every load of them (cpu_x86_load_seg_cache, cpu_x86_update_cr0, _cr4).
+// What QEMU derives from the registers on every load of them (cpu_x86_load_seg_cache, cpu_x86_update_cr0,
+// _cr4).
 uint32_t derive_hflags(const CpuState& state) {
   const Segment& cs = state.segment(x86::SegmentName::kCs);
   const Segment& ss = state.segment(x86::SegmentName::kSs);
@@ -51,7 +52,8 @@ uint32_t derive_hflags(const CpuState& state) {
   } else {
     if (cs.default_32()) flags |= hflags::kCs32;
     if (ss.default_32()) flags |= hflags::kSs32;
-    const uint64_t bases = state.segment(x86::SegmentName::kDs).base | state.segment(x86::SegmentName::kEs).base | ss.base;
+    const uint64_t bases =
+        state.segment(x86::SegmentName::kDs).base | state.segment(x86::SegmentName::kEs).base | ss.base;
     if (!protected_mode || !cs.default_32() || bases != 0) flags |= hflags::kAddSeg;
   }
   flags |= (state.cr0 & (x86::cr0::kMp | x86::cr0::kEm | x86::cr0::kTs)) << 8;
@@ -68,9 +70,9 @@ void UnicornEngine::write_state(const CpuState& state) {
   for (unsigned i = 0; i < 16; ++i) bytes.put<uint64_t>(layout_.regs() + 8 * i, state.gpr[i]);
   bytes.put<uint64_t>(layout_.rip(), state.rip);
   bytes.put<uint64_t>(layout_.rflags(), (state.rflags & ~(kConditionFlags | kDirectionFlag)) | 2);
-  bytes.put<uint64_t>(layout_.rflags() + 8, 0);                               // cc_dst
+  bytes.put<uint64_t>(layout_.rflags() + 8, 0);                                // cc_dst
   bytes.put<uint64_t>(layout_.rflags() + 16, state.rflags & kConditionFlags);  // cc_src
-  bytes.put<uint64_t>(layout_.rflags() + 24, 0);                              // cc_src2
+  bytes.put<uint64_t>(layout_.rflags() + 24, 0);                               // cc_src2
   bytes.put<uint32_t>(layout_.cc_op(), kCcOpEflags);
   bytes.put<int32_t>(layout_.direction(), (state.rflags & kDirectionFlag) ? -1 : 1);
   bytes.put<uint32_t>(layout_.hflags(), derive_hflags(state));
@@ -95,7 +97,8 @@ void UnicornEngine::write_state(const CpuState& state) {
   bytes.put<uint64_t>(layout_.cstar, state.cstar);
   bytes.put<uint64_t>(layout_.sfmask, state.sfmask);
   bytes.put<uint64_t>(layout_.kernel_gs_base, state.kernel_gs_base);
-  // Unicorn never calls the code of QEMU that ends a delivery, so a second exception would look like a double fault.
+  // Unicorn never calls the code of QEMU that ends a delivery, so a second exception would look like a double
+  // fault.
   bytes.put<int32_t>(layout_.old_exception, -1);
   uc_context_restore(uc_, context_);
 
@@ -165,13 +168,16 @@ void UnicornEngine::advance(uint64_t rip) {
   last_rep_ = kNoAddress;
 }
 
-// Until 64-bit mode is reached, code size and CS base change inside the engine (far jumps); afterwards they stay.
+// Until 64-bit mode is reached, code size and CS base change inside the engine (far jumps); afterwards they
+// stay.
 void UnicornEngine::refresh_mode() {
   uc_context_save(uc_, context_);
   const ContextBytes bytes(context_);
   const uint32_t flags = bytes.get<uint32_t>(layout_.hflags());
-  if (flags & hflags::kCs64) code_size_ = CodeSize::k64;
-  else code_size_ = (flags & hflags::kCs32) ? CodeSize::k32 : CodeSize::k16;
+  if (flags & hflags::kCs64)
+    code_size_ = CodeSize::k64;
+  else
+    code_size_ = (flags & hflags::kCs32) ? CodeSize::k32 : CodeSize::k16;
   cs_base_ = code_size_ == CodeSize::k64
                  ? 0
                  : bytes.get<uint64_t>(layout_.segments() + ContextLayout::kSegmentBytes + 8);
@@ -185,7 +191,8 @@ void UnicornEngine::set_single_block_flag() {
   uc_context_restore(uc_, context_);
 }
 
-// The context block with everything that CpuState carries brought into one form, so that equal states give equal bytes.
+// The context block with everything that CpuState carries brought into one form, so that equal states give
+// equal bytes.
 void UnicornEngine::save(StateWriter& writer) {
   CpuState state;
   uc_context_save(uc_, context_);

@@ -12,8 +12,8 @@ namespace {
 
 using x86::Gpr;
 
-// Physical address space as the engine is told of it: RAM where it is, every physical address once more as trapped
-// I/O, and one page for the stub. Far above any MAXPHYADDR that is offered to a guest (40 bits).
+// Physical address space as the engine is told of it: RAM where it is, every physical address once more as
+// trapped I/O, and one page for the stub. Far above any MAXPHYADDR that is offered to a guest (40 bits).
 constexpr uint64_t kTrappedBase = uint64_t{1} << 44;
 constexpr uint64_t kTrappedBytes = uint64_t{1} << 41;
 constexpr uint64_t kStubPhysical = uint64_t{1} << 46;
@@ -30,9 +30,12 @@ void* callback(F* function) {
 
 x86::AccessType access_type(uc_mem_type type) {
   switch (type) {
-    case UC_MEM_FETCH: return x86::AccessType::kFetch;
-    case UC_MEM_WRITE: return x86::AccessType::kWrite;
-    default: return x86::AccessType::kRead;
+    case UC_MEM_FETCH:
+      return x86::AccessType::kFetch;
+    case UC_MEM_WRITE:
+      return x86::AccessType::kWrite;
+    default:
+      return x86::AccessType::kRead;
   }
 }
 
@@ -59,12 +62,14 @@ Expected<void> UnicornEngine::open() {
     if (error == UC_ERR_OK) error = result;
   };
   must(uc_open(UC_ARCH_X86, UC_MODE_64, &uc_));
-  if (error != UC_ERR_OK) return fail(ErrorKind::kHost, std::string("Unicorn does not open: ") + uc_strerror(error));
+  if (error != UC_ERR_OK)
+    return fail(ErrorKind::kHost, std::string("Unicorn does not open: ") + uc_strerror(error));
   // Broadwell has SMEP, SMAP and FSGSBASE, without which QEMU takes STAC, CLAC and RDFSBASE for invalid.
   must(uc_ctl_set_cpu_model(uc_, UC_CPU_X86_BROADWELL));
   must(uc_ctl_tlb_mode(uc_, UC_TLB_VIRTUAL));
   must(uc_ctl_exits_enable(uc_));
-  if (error != UC_ERR_OK) return fail(ErrorKind::kHost, std::string("Unicorn is too old: ") + uc_strerror(error));
+  if (error != UC_ERR_OK)
+    return fail(ErrorKind::kHost, std::string("Unicorn is too old: ") + uc_strerror(error));
   auto layout = ContextLayout::find(uc_);
   if (!layout) return std::unexpected(layout.error());
   layout_ = *layout;
@@ -73,7 +78,8 @@ Expected<void> UnicornEngine::open() {
   must(uc_context_alloc(uc_, &kept_));
   for (const Ram::Region& region : ram_.regions())
     must(uc_mem_map_ptr(uc_, region.start, region.bytes, UC_PROT_ALL, region.host));
-  stub_ = static_cast<uint8_t*>(mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  stub_ = static_cast<uint8_t*>(
+      mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   if (stub_ == MAP_FAILED) {
     stub_ = nullptr;
     return fail(ErrorKind::kHost, "no memory for an engine");
@@ -86,7 +92,8 @@ Expected<void> UnicornEngine::open() {
   must(uc_hook_add(uc_, &hook, UC_HOOK_TLB_FILL, callback(on_fill), this, 1, 0));
   must(uc_hook_add(uc_, &hook, UC_HOOK_BLOCK, callback(on_block), this, 1, 0));
   must(uc_hook_add(uc_, &hook, UC_HOOK_INTR, callback(on_interrupt), this, 1, 0));
-  if (error != UC_ERR_OK) return fail(ErrorKind::kHost, std::string("Unicorn refuses the set-up: ") + uc_strerror(error));
+  if (error != UC_ERR_OK)
+    return fail(ErrorKind::kHost, std::string("Unicorn refuses the set-up: ") + uc_strerror(error));
   write_state(x86::CpuState{});
   return {};
 }
@@ -114,9 +121,12 @@ bool UnicornEngine::fill(uint64_t linear, uc_mem_type type, uc_tlb_entry* result
   }
   result->paddr = (trapped ? kTrappedBase : 0) + answer.page;
   // A page is never handed out for data and for fetches at once: Unicorn 2.1.4 is slow with such entries.
-  if (access.type == x86::AccessType::kFetch) result->perms = UC_PROT_EXEC;
-  else if (trapped || answer.writable) result->perms = static_cast<uc_prot>(UC_PROT_READ | UC_PROT_WRITE);
-  else result->perms = UC_PROT_READ;
+  if (access.type == x86::AccessType::kFetch)
+    result->perms = UC_PROT_EXEC;
+  else if (trapped || answer.writable)
+    result->perms = static_cast<uc_prot>(UC_PROT_READ | UC_PROT_WRITE);
+  else
+    result->perms = UC_PROT_READ;
   if (trapped) trapped_pages_.push_back(linear);
   return true;
 }
@@ -198,11 +208,12 @@ Stop UnicornEngine::run(const RunRequest& request) {
   unsigned careful = 0;  // single steps left after a fetch beyond the page of RIP was denied
   while (budget_ > 0) {
     const uc_err error = enter(single);
-    const bool beyond = denied_ && !denied_trap_ && denied_access_.type == x86::AccessType::kFetch && !single &&
-                        ((denied_access_.linear ^ (rip_ + cs_base_)) & x86::kPageMask) != 0;
+    const bool beyond = denied_ && !denied_trap_ && denied_access_.type == x86::AccessType::kFetch &&
+                        !single && ((denied_access_.linear ^ (rip_ + cs_base_)) & x86::kPageMask) != 0;
     if (beyond && error == UC_ERR_EXCEPTION) {
       careful = 1;
-      while ((((rip_ + cs_base_) + careful * 15) & x86::kPageMask) == ((rip_ + cs_base_) & x86::kPageMask)) ++careful;
+      while ((((rip_ + cs_base_) + careful * 15) & x86::kPageMask) == ((rip_ + cs_base_) & x86::kPageMask))
+        ++careful;
     } else if (auto stop = settle(error, single)) {
       return *stop;
     } else if (careful > 0) {
@@ -230,8 +241,10 @@ uc_err UnicornEngine::enter(bool single) {
   const bool between_blocks = halt_ == Halt::kBlockEdge || halt_ == Halt::kWindow || halt_ == Halt::kArm ||
                               (denied_ && denied_access_.type == x86::AccessType::kFetch);
   if (block_ == nullptr) return error;
-  if (between_blocks) shadow_ = block_->last_shadows;
-  else leave_block_at(rip_ + cs_base_);
+  if (between_blocks)
+    shadow_ = block_->last_shadows;
+  else
+    leave_block_at(rip_ + cs_base_);
   return error;
 }
 
@@ -285,7 +298,7 @@ std::optional<Stop> UnicornEngine::settle_interrupt() {
 
 // What QEMU does not decode is #UD, unless the processor we are has it (INVPCID, RDPKRU, ...).
 std::optional<Stop> UnicornEngine::settle_invalid() {
-  const auto instruction = blocks_.decode_at(rip_ + cs_base_, code_size_);
+  const auto instruction = current_instruction();
   if (instruction && stops_the_run(*instruction))
     return Stop{.reason = StopReason::kSystemInstruction, .instruction = *instruction};
   return Stop{.reason = StopReason::kException, .vector = 6};
@@ -301,7 +314,8 @@ Stop UnicornEngine::trapped_step() {
   const bool finished = halt_ == Halt::kBlockEdge || error == UC_ERR_OK ||
                         (denied_ && denied_access_.type == x86::AccessType::kFetch && block_ != nullptr);
   std::optional<Stop> other;
-  if (halt_ == Halt::kArm || !(finished && halt_ != Halt::kSystem && halt_ != Halt::kInterrupt)) other = settle(error, true);
+  if (halt_ == Halt::kArm || !(finished && halt_ != Halt::kSystem && halt_ != Halt::kInterrupt))
+    other = settle(error, true);
   for (const uint64_t page : pages) forget_page(page);
   if (other) return *other;
   return {.reason = StopReason::kTrapped};
@@ -343,6 +357,10 @@ void UnicornEngine::arm(uint64_t linear, uint32_t size) {
   forget_code(page & x86::kPageMask);
 }
 
+std::optional<Instruction> UnicornEngine::current_instruction() {
+  return blocks_.decode_at(rip_ + cs_base_, code_size_);
+}
+
 bool UnicornEngine::interruptible(bool shadow) { return !shadow && (rflags() & (1u << 9)) != 0; }
 
 Stop UnicornEngine::failed(uc_err error) {
@@ -371,7 +389,8 @@ void UnicornEngine::run_stub(uint64_t operand) {
   uc_context_save(uc_, context_);
   ContextBytes bytes(context_);
   bytes.put<uint64_t>(layout_.regs(), operand);
-  bytes.put<uint32_t>(layout_.hflags(), bytes.get<uint32_t>(layout_.hflags()) & ~(hflags::kCplMask | hflags::kInhibitIrq));
+  bytes.put<uint32_t>(layout_.hflags(),
+                      bytes.get<uint32_t>(layout_.hflags()) & ~(hflags::kCplMask | hflags::kInhibitIrq));
   bytes.put<uint64_t>(layout_.rflags(), 2);
   uc_context_restore(uc_, context_);
   scratch_fetch_ = kStubPhysical;

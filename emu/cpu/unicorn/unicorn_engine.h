@@ -3,11 +3,12 @@
 // The CpuEngine made of Unicorn (QEMU 5.0's TCG). Facts about Unicorn that this stands on are tests in
 // unicorn_facts_test.cpp; what deviates from a processor is listed in CAVEATS.md.
 //
-// How a run stays exact: a block hook sees every translation block before it runs, and the block cache says how many
-// instructions it holds. A block that fits the budget is counted at once; when one is left half-way (a denied page, an
-// exception) the instructions from RIP on are taken back. The last few instructions of a budget, and instructions with
-// trapped accesses, run in blocks of one, which QEMU makes when the interrupt-shadow flag is set in its hflags.
-// System instructions get a one-address code hook the first time their block is seen.
+// How a run stays exact: a block hook sees every translation block before it runs, and the block cache says
+// how many instructions it holds. A block that fits the budget is counted at once; when one is left half-way
+// (a denied page, an exception) the instructions from RIP on are taken back. The last few instructions of a
+// budget, and instructions with trapped accesses, run in blocks of one, which QEMU makes when the
+// interrupt-shadow flag is set in its hflags. System instructions get a one-address code hook the first time
+// their block is seen.
 //
 // Unicorn's softmmu is a cache of what EngineClient::fill answered and of nothing else.
 #pragma once
@@ -42,6 +43,7 @@ class UnicornEngine final : public CpuEngine {
   uint64_t rip() override { return rip_; }
   uint8_t cpl() override;
   uint64_t rflags() override;
+  std::optional<Instruction> current_instruction() override;
   void set_reg(x86::Gpr name, uint64_t value) override;
   void advance(uint64_t rip) override;
   void forget_page(x86::LinearAddress linear) override;
@@ -92,7 +94,7 @@ class UnicornEngine final : public CpuEngine {
   uc_context* kept_ = nullptr;     // what run_stub() puts back
   ContextLayout layout_;
   BlockCache blocks_;
-  uint8_t* stub_ = nullptr;  // one page of host memory with `invlpg [rax]`
+  uint8_t* stub_ = nullptr;              // one page of host memory with `invlpg [rax]`
   std::unordered_set<uint64_t> hooked_;  // linear addresses with a code hook
   std::unordered_set<uint64_t> armed_;   // blocks translated after their hooks were there
 
@@ -103,7 +105,8 @@ class UnicornEngine final : public CpuEngine {
   CodeSize code_size_ = CodeSize::k16;
   bool protected_mode_ = false;
   bool shadow_ = false;  // the instruction at rip_ is in an interrupt shadow
-  uint64_t last_rep_ = kNoAddress;  // linear address of the REP instruction that was executed last, if it was the last
+  uint64_t last_rep_ =
+      kNoAddress;  // linear address of the REP instruction that was executed last, if it was the last
 
   // Within one uc_emu_start.
   Halt halt_ = Halt::kNone;

@@ -9,7 +9,8 @@
 
 namespace mk {
 
-// The old interrupt controllers, which firmware may have left ticking: moved away from the exceptions, and masked.
+// The old interrupt controllers, which firmware may have left ticking: moved away from the exceptions, and
+// masked.
 void silence_pic();
 
 void init_apic();  // accepts interrupts from now on
