@@ -37,9 +37,9 @@ struct Fill {
 class EngineClient {
  public:
   virtual ~EngineClient() = default;
-  // The engine needs the page of access.linear (access.implicit is never set; access.user is CPL = 3).
-  // Answers come from what is known already and change nothing, because engines also ask for accesses that do
-  // not happen.
+  // The engine needs the page of access.linear, which may be any address in that page (access.implicit is
+  // never set; access.user is CPL = 3). Answers come from what is known already and change nothing, because
+  // engines also ask for accesses that do not happen.
   virtual Fill fill(const x86::Access& access) = 0;
   // An access to a kTrapped page by the instruction at RIP. `size` is 1, 2, 4 or 8.
   virtual uint64_t trapped_read(x86::PhysicalAddress address, unsigned size) = 0;
@@ -51,7 +51,7 @@ class EngineClient {
 
 enum class StopReason : uint8_t {
   kBudget,             // as many instructions as asked for were executed
-  kFillDenied,         // the instruction at RIP makes `access`, which the client denied
+  kFillDenied,         // the instruction at RIP makes `access`, which the client denied; its address is exact
   kException,          // the instruction at RIP raises `vector` (a trap: RIP is past it)
   kSoftwareInterrupt,  // INT n, INT3, INTO, INT1 with `vector`: RIP is past it, and it counts as executed
   kSystemInstruction,  // the instruction at RIP is `instruction`, whose op the machine executes
@@ -93,6 +93,8 @@ class CpuEngine {
   virtual uint64_t rflags() = 0;
   // Between runs: the instruction at RIP, as far as its bytes can be had without a fault.
   virtual std::optional<Instruction> current_instruction() = 0;
+  // Between runs: where `operand` of the instruction at RIP, `instruction`, points.
+  virtual x86::LinearAddress linear_address(const Instruction& instruction, const MemoryOperand& operand) = 0;
   virtual void set_reg(x86::Gpr name, uint64_t value) = 0;
   // For machine/ after it executed the instruction at RIP: moves on and ends an interrupt shadow.
   virtual void advance(uint64_t rip) = 0;

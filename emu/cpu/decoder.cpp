@@ -260,16 +260,20 @@ bool stack_access(const cs_insn& insn) {
   return false;
 }
 
+MemoryOperand memory_operand(const cs_x86_op& operand) {
+  return {.base = register_number(operand.mem.base),
+          .index = register_number(operand.mem.index),
+          .scale = static_cast<uint8_t>(operand.mem.scale),
+          .segment = segment_number(operand.mem.segment),
+          .displacement = operand.mem.disp};
+}
+
 void fill_operands(Instruction& out, const cs_insn& insn) {
   const cs_x86& x86 = insn.detail->x86;
   for (unsigned i = 0; i < x86.op_count; ++i) {
     const cs_x86_op& operand = x86.operands[i];
     if (operand.type == X86_OP_MEM) {
-      out.memory = {.base = register_number(operand.mem.base),
-                    .index = register_number(operand.mem.index),
-                    .scale = static_cast<uint8_t>(operand.mem.scale),
-                    .segment = segment_number(operand.mem.segment),
-                    .displacement = operand.mem.disp};
+      out.memory = memory_operand(operand);
     } else if (operand.type == X86_OP_REG && is_control_register(operand.reg)) {
       out.control_register = static_cast<uint8_t>(operand.reg - X86_REG_CR0);
     } else if (operand.type == X86_OP_REG && out.op != SystemOp::kIn && out.op != SystemOp::kOut) {
@@ -283,6 +287,88 @@ void fill_operands(Instruction& out, const cs_insn& insn) {
       out.port = static_cast<uint8_t>(operand.imm);
     }
   }
+}
+
+constexpr int8_t kBx = 3, kSp = 4, kBp = 5, kDi = 7;
+
+// What an instruction reads or writes at the stack pointer, if it does; `word` is the size of a stack slot.
+std::optional<MemoryAccess> stack_operand(const cs_insn& insn, uint16_t word) {
+  const auto slots = [&](int8_t base, unsigned count, bool writes) {
+    const int64_t displacement = writes ? -int64_t{word} : 0;
+    return MemoryAccess{.operand = {.base = base, .displacement = displacement},
+                        .bytes = static_cast<uint16_t>(count * word),
+                        .reads = !writes,
+                        .writes = writes};
+  };
+  switch (insn.id) {
+    case X86_INS_PUSH:
+    case X86_INS_PUSHF:
+    case X86_INS_PUSHFD:
+    case X86_INS_PUSHFQ:
+    case X86_INS_CALL:
+    case X86_INS_ENTER:
+      return slots(kSp, 1, true);
+    case X86_INS_POP:
+    case X86_INS_POPF:
+    case X86_INS_POPFD:
+    case X86_INS_POPFQ:
+    case X86_INS_RET:
+      return slots(kSp, 1, false);
+    case X86_INS_RETF:
+    case X86_INS_RETFQ:
+      return slots(kSp, 2, false);
+    case X86_INS_IRET:
+    case X86_INS_IRETD:
+    case X86_INS_IRETQ:
+      return slots(kSp, 5, false);
+    case X86_INS_LEAVE:
+      return slots(kBp, 1, false);
+    default:
+      return std::nullopt;
+  }
+}
+
+bool has_bit_offset(unsigned id) {
+  return id == X86_INS_BT || id == X86_INS_BTS || id == X86_INS_BTR || id == X86_INS_BTC;
+}
+
+std::vector<MemoryAccess> memory_accesses(const cs_insn& insn, CodeSize size) {
+  const cs_x86& x86 = insn.detail->x86;
+  std::vector<MemoryAccess> list;
+  for (unsigned i = 0; i < x86.op_count && insn.id != X86_INS_LEA && insn.id != X86_INS_NOP; ++i) {
+    const cs_x86_op& operand = x86.operands[i];
+    if (operand.type != X86_OP_MEM) continue;
+    MemoryAccess access{.operand = memory_operand(operand),
+                        .bytes = operand.size,
+                        .reads = (operand.access & CS_AC_READ) != 0,
+                        .writes = (operand.access & CS_AC_WRITE) != 0};
+    if (has_bit_offset(insn.id) && x86.operands[1].type == X86_OP_REG)
+      access.bit_register = register_number(x86.operands[1].reg);
+    // POP computes its destination with the stack pointer already moved (SDM vol. 2, POP).
+    if (insn.id == X86_INS_POP && access.operand.base == kSp) access.operand.displacement += operand.size;
+    list.push_back(access);
+  }
+  if (insn.id == X86_INS_XLATB && list.empty())
+    list.push_back({.operand = {.base = kBx}, .bytes = 1, .reads = true});
+  if (insn.id == X86_INS_XLATB) {
+    list[0].operand.index = MemoryOperand::kNoRegister;
+    list[0].adds_al = true;
+  }
+  if ((insn.id == X86_INS_MASKMOVDQU || insn.id == X86_INS_MASKMOVQ) && list.empty())
+    list.push_back({.operand = {.base = kDi}, .bytes = 16, .writes = true});
+  const uint16_t operand_prefix = x86.prefix[2];
+  const uint16_t word = operand_prefix == 0x66  ? 2
+                        : size == CodeSize::k64 ? 8
+                        : size == CodeSize::k32 ? 4
+                                                : 2;
+  if (const auto stack = stack_operand(insn, word)) {
+    // A source is read before it is pushed; a destination is written after it was popped.
+    if (stack->reads)
+      list.insert(list.begin(), *stack);
+    else
+      list.push_back(*stack);
+  }
+  return list;
 }
 
 // Instructions that Capstone 4 does not know: RDPID (F3 0F C7 /7), RDPKRU (0F 01 EE), WRPKRU (0F 01 EF).
@@ -322,6 +408,13 @@ Decoder::Decoder() : handles_(std::make_unique<Handles>()) {
 Decoder::~Decoder() {
   cs_free(handles_->insn, 1);
   for (csh& handle : handles_->handle) cs_close(&handle);
+}
+
+std::optional<MemoryAccesses> Decoder::decode_accesses(std::span<const uint8_t> bytes, CodeSize size) {
+  const auto instruction = decode(bytes, size);
+  if (!instruction) return std::nullopt;
+  if (decode_newer(bytes)) return MemoryAccesses{.instruction = *instruction, .list = {}};
+  return MemoryAccesses{.instruction = *instruction, .list = memory_accesses(*handles_->insn, size)};
 }
 
 std::optional<Instruction> Decoder::decode(std::span<const uint8_t> bytes, CodeSize size) {

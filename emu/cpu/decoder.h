@@ -74,6 +74,22 @@ struct Instruction {
   MemoryOperand memory;             // INVLPG, INVPCID
 };
 
+// One access of an instruction to memory. Several stand in the order in which the engine makes them.
+struct MemoryAccess {
+  MemoryOperand operand;
+  uint16_t bytes = 0;  // 0: not known
+  bool reads = false;
+  bool writes = false;
+  int8_t bit_register =
+      MemoryOperand::kNoRegister;  // BT, BTS, ...: the bit offset, signed, moves the operand
+  bool adds_al = false;            // XLAT
+};
+
+struct MemoryAccesses {
+  Instruction instruction;
+  std::vector<MemoryAccess> list;
+};
+
 // Whether an engine must stop before it. Reads of CR0, CR2, CR3 and CR4 need not: the engine holds their
 // values.
 constexpr bool stops_the_run(const Instruction& instruction) {
@@ -93,6 +109,9 @@ class Decoder {
   // The first instruction in `bytes`; nullopt when it is invalid or not wholly there. Instructions that
   // Capstone 4 does not know but the processor has are treated as invalid, which ends a block there.
   std::optional<Instruction> decode(std::span<const uint8_t> bytes, CodeSize size);
+  // The same, with every access to memory that the instruction makes for its operands and the stack; not
+  // those to descriptor tables and the TSS.
+  std::optional<MemoryAccesses> decode_accesses(std::span<const uint8_t> bytes, CodeSize size);
 
  private:
   struct Handles;

@@ -110,7 +110,6 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   std::optional<x86::Event> execute_msr(const Instruction& instruction);
   void execute_cpuid();
   void apply(x86::TlbEffect effect, x86::TlbCause cause);
-  uint64_t effective_address(const Instruction& instruction);
 
   void load();   // engine -> state_
   void store();  // state_ -> engine

@@ -71,7 +71,7 @@ std::optional<Event> Vcpu::execute(const Instruction& instruction) {
       store();
       break;
     case SystemOp::kInvlpg: {
-      const uint64_t linear = effective_address(instruction);
+      const uint64_t linear = engine_->linear_address(instruction, instruction.memory);
       const Moment now = moment();
       core_.tell([&](MachineObserver& o) { o.on_tlb_flush(now, TlbCause::kInvlpg, linear, pcid()); });
       drop_entries(linear, TlbCause::kInvlpg);
@@ -214,7 +214,7 @@ std::optional<Event> Vcpu::execute_syscall(const Instruction& instruction) {
 
 std::optional<Event> Vcpu::execute_invpcid(const Instruction& instruction) {
   if (!core_.features.invpcid) return invalid_opcode();
-  const uint64_t address = effective_address(instruction);
+  const uint64_t address = engine_->linear_address(instruction, instruction.memory);
   const uint64_t type = engine_->reg(static_cast<Gpr>(instruction.reg));
   const auto low = read(address, 8);
   if (!low) return low.error();
@@ -278,22 +278,6 @@ void Vcpu::execute_cpuid() {
   engine_->set_reg(Gpr::kRbx, result.ebx);
   engine_->set_reg(Gpr::kRcx, result.ecx);
   engine_->set_reg(Gpr::kRdx, result.edx);
-}
-
-uint64_t Vcpu::effective_address(const Instruction& instruction) {
-  const MemoryOperand& memory = instruction.memory;
-  uint64_t address = static_cast<uint64_t>(memory.displacement);
-  if (memory.base == MemoryOperand::kRipRegister)
-    address += engine_->rip() + instruction.length;
-  else if (memory.base >= 0)
-    address += engine_->reg(static_cast<Gpr>(memory.base));
-  if (memory.index >= 0) address += engine_->reg(static_cast<Gpr>(memory.index)) * memory.scale;
-  if (instruction.address_bytes == 4) address &= 0xffffffff;
-  if (memory.segment == 4 || memory.segment == 5) {  // FS, GS: the only segments with a base in 64-bit mode
-    load();
-    address += state_.segments[static_cast<unsigned>(memory.segment)].base;
-  }
-  return address;
 }
 
 }  // namespace mmuscope

@@ -222,12 +222,15 @@ std::expected<PhysicalAddress, Event> Vcpu::translate(const Access& access) {
                                .page_fault = walked.error()});
 }
 
-// Does it lie in the GDT or the LDT? Only for an instruction that loads a segment does that mean anything.
+// Does it lie in a page of the GDT or the LDT? Only for an instruction that loads a segment does that mean
+// anything.
 bool Vcpu::in_descriptor_table(const Access& access) {
   if (access.type == AccessType::kFetch) return false;
   x86::CpuState now = state_;
   engine_->read_state(now);
-  const auto within = [&](uint64_t base, uint64_t limit) { return access.linear - base <= limit; };
+  const auto within = [&](uint64_t base, uint64_t limit) {
+    return (access.linear | ~x86::kPageMask) >= base && (access.linear & x86::kPageMask) <= base + limit;
+  };
   const bool has_ldt = now.ldtr.present() && !x86::is_null_selector(now.ldtr.selector);
   return within(now.gdtr.base, now.gdtr.limit) || (has_ldt && within(now.ldtr.base, now.ldtr.limit));
 }

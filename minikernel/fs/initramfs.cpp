@@ -38,14 +38,10 @@ class InitramfsFile final : public Inode {
   bool mappable() const override { return true; }
   bool page_cached(uint64_t index) const override { return pages_.find(index) != 0; }
   Pfn page(uint64_t index) override {
-    Pfn pfn = pages_.find(index);
-    if (pfn != 0) return pfn;
-    pfn = alloc_zeroed_frame();
-    if (pfn == 0) return 0;
-    read_kernel(index * kPageSize, phys_to_virt(pfn * kPageSize), kPageSize);
-    if (pages_.insert(index, pfn)) return pfn;
-    frame_put(pfn);
-    return 0;
+    bool added = false;
+    Pfn pfn = pages_.find_or_add(index, &added);
+    if (pfn != 0 && added) read_kernel(index * kPageSize, phys_to_virt(pfn * kPageSize), kPageSize);
+    return pfn;
   }
 
   void opened() override { ++openers_; }

@@ -96,13 +96,14 @@ FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access ac
 }
 
 FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, uint64_t, Pte* entry, Access access) {
-  if (access != Access::kWrite && vma.is_private()) {
+  KASSERT(vma.is_private());  // what is shared has a file
+  if (access != Access::kWrite) {
     set_pte(entry, new_entry(zero_page_pfn(), Pte::kSpecial, vma));
     return FaultOutcome::kZeroPage;
   }
   Pfn pfn = alloc_zeroed_frame();
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
-  set_pte(entry, new_entry(pfn, access == Access::kWrite ? kWritten : Pte::kExclusive, vma));
+  set_pte(entry, new_entry(pfn, kWritten, vma));
   return FaultOutcome::kAnonZero;
 }
 
@@ -114,7 +115,7 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
   if (access == Access::kWrite && vma.is_private()) return copy_page(vma, address, entry, pfn);
   frame_get(pfn);
-  set_pte(entry, new_entry(pfn, 0, vma));
+  set_pte(entry, new_entry(pfn, access == Access::kWrite ? Pte::kDirty | Pte::kSoftDirty : 0, vma));
   return FaultOutcome::kFilePage;
 }
 
@@ -122,7 +123,7 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
 FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry) {
   Pte now = read_pte(entry);
   if (really_writable(now, vma)) {
-    set_pte(entry, now.with(Pte::kWrite | Pte::kAccessed | kWritten));
+    set_pte(entry, now.with(Pte::kWrite | Pte::kAccessed | Pte::kDirty | Pte::kSoftDirty));
     return FaultOutcome::kReuse;
   }
   if (!now.special()) return copy_page(vma, address, entry, now.pfn());

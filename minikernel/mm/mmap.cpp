@@ -7,6 +7,7 @@
 #include <linux/mman.h>
 
 #include "arch/x86_64/memory_layout.h"
+#include "fs/shmem.h"
 #include "lib/assert.h"
 #include "mm/address_space.h"
 #include "mm/user_memory.h"
@@ -74,6 +75,11 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
     } else if (shared) {
       if (flags & MAP_GROWSDOWN) return -EINVAL;
       vm_flags |= kVmShared | kVmMayShare;
+    }
+    if (!file && shared) {
+      file = shmem_zero_setup(size);
+      offset = 0;
+      if (!file) return -ENOMEM;
     }
     vm_flags |= prot_flags(prot);
     if (flags & MAP_GROWSDOWN) vm_flags |= kVmGrowsDown;

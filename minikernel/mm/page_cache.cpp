@@ -57,6 +57,16 @@ bool PageCache::insert(uint64_t index, Pfn pfn) {
   return true;
 }
 
+Pfn PageCache::find_or_add(uint64_t index, bool* added) {
+  Pfn pfn = find(index);
+  if (added != nullptr) *added = pfn == 0;
+  if (pfn != 0) return pfn;
+  pfn = alloc_zeroed_frame();
+  if (pfn == 0 || insert(index, pfn)) return pfn;
+  frame_put(pfn);
+  return 0;
+}
+
 void PageCache::clear() {
   if (levels_ != 0) clear_node(root_, levels_ - 1);
   root_ = 0;

@@ -18,6 +18,9 @@ class PageCache {
   Pfn find(uint64_t index) const;  // 0: not there
   // Takes over the caller's reference. False when memory is out; the reference then stays with the caller.
   bool insert(uint64_t index, Pfn pfn);
+  // The frame of page `index`, a zeroed one when there was none; 0 when memory is out. Tells through `added`
+  // that it is new and still has to be filled.
+  Pfn find_or_add(uint64_t index, bool* added = nullptr);
   void clear();
 
  private:

@@ -178,7 +178,8 @@ void log_unimplemented(uint64_t number, const char* detail) {
 
 void handle_syscall(TrapFrame& frame) {
   Task& task = current();
-  uint64_t number = frame.error_code;
+  // A negative number is far beyond the table.
+  uint64_t number = static_cast<uint32_t>(frame.error_code);
   const uint64_t arguments[6] = {frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9};
   task.frame = &frame;
   trace(TraceType::kSyscallEnter, number, arguments[0], arguments[1], arguments[2], arguments[3],

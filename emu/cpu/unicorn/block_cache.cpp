@@ -37,6 +37,20 @@ std::optional<Instruction> BlockCache::decode_at(uint64_t linear, CodeSize code)
   return decoder_.decode(bytes, code);
 }
 
+const MemoryAccesses* BlockCache::accesses_at(uint64_t linear, CodeSize code) {
+  const uint64_t offset = linear & (x86::kPageSize - 1);
+  x86::PhysicalAddress page = 0;
+  if (offset + 15 > x86::kPageSize || client_.code(linear, &page) == nullptr) {
+    straddling_accesses_ = decoder_.decode_accesses(bytes_at(linear, 15), code);
+    return straddling_accesses_ ? &*straddling_accesses_ : nullptr;
+  }
+  auto& known = accesses_[page];
+  const auto key = static_cast<uint32_t>(offset << 8 | static_cast<uint8_t>(code));
+  if (const auto found = known.find(key); found != known.end()) return &found->second;
+  const auto decoded = decoder_.decode_accesses(bytes_at(linear, 15), code);
+  return decoded ? &known.emplace(key, *decoded).first->second : nullptr;
+}
+
 const BlockInfo* BlockCache::look_up(uint64_t linear, uint32_t size, CodeSize code) {
   if (((linear & (x86::kPageSize - 1)) + size) > x86::kPageSize) {
     if (straddling_epoch_ != epoch_) straddling_.clear();

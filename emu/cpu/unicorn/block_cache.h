@@ -49,10 +49,14 @@ class BlockCache {
   }
   // One instruction at `linear`, as far as its bytes can be had.
   std::optional<Instruction> decode_at(uint64_t linear, CodeSize code);
+  // The accesses to memory that the instruction at `linear` makes; nullptr when it cannot be decoded. Valid
+  // until the next call.
+  const MemoryAccesses* accesses_at(uint64_t linear, CodeSize code);
 
   void forget_translations() { ++epoch_; }
   void forget_code(x86::PhysicalAddress page) {
     pages_.erase(page);
+    accesses_.erase(page);
     ++epoch_;
   }
 
@@ -74,6 +78,8 @@ class BlockCache {
   uint32_t epoch_ = 1;
   std::vector<Slot> slots_ = std::vector<Slot>(kSlots);
   std::unordered_map<x86::PhysicalAddress, std::unordered_map<uint64_t, std::unique_ptr<BlockInfo>>> pages_;
+  std::unordered_map<x86::PhysicalAddress, std::unordered_map<uint32_t, MemoryAccesses>> accesses_;
+  std::optional<MemoryAccesses> straddling_accesses_;
   // A block that reaches into a second page is kept only until translations change, because that page may.
   std::vector<std::unique_ptr<BlockInfo>> straddling_;
   uint32_t straddling_epoch_ = 0;

@@ -214,7 +214,7 @@ Stop UnicornEngine::run(const RunRequest& request) {
       careful = 1;
       while ((((rip_ + cs_base_) + careful * 15) & x86::kPageMask) == ((rip_ + cs_base_) & x86::kPageMask))
         ++careful;
-    } else if (auto stop = settle(error, single)) {
+    } else if (auto stop = settle(error)) {
       return *stop;
     } else if (careful > 0) {
       --careful;
@@ -260,7 +260,7 @@ void UnicornEngine::leave_block_at(uint64_t linear) {
   shadow_ = done == 0 ? shadow_before_block_ : done == block_->count && block_->last_shadows;
 }
 
-std::optional<Stop> UnicornEngine::settle(uc_err error, bool single) {
+std::optional<Stop> UnicornEngine::settle(uc_err error) {
   if (halt_ == Halt::kArm) {
     arm(arm_linear_, arm_size_);
     return std::nullopt;
@@ -272,16 +272,16 @@ std::optional<Stop> UnicornEngine::settle(uc_err error, bool single) {
   if (halt_ == Halt::kWindow) return Stop{.reason = StopReason::kInterruptWindow};
   if (halt_ == Halt::kBlockEdge) return std::nullopt;
   if (halt_ == Halt::kInterrupt) return settle_interrupt();
-  if (denied_ && error == UC_ERR_EXCEPTION) return settle_denied(single);
+  if (denied_ && error == UC_ERR_EXCEPTION) return settle_denied();
   if (error == UC_ERR_INSN_INVALID) return settle_invalid();
   if (error == UC_ERR_OK) return std::nullopt;
   return failed(error);
 }
 
-std::optional<Stop> UnicornEngine::settle_denied(bool) {
+std::optional<Stop> UnicornEngine::settle_denied() {
   if (budget_ == 0) return std::nullopt;  // the next instruction's fetch, not asked for
   if (denied_trap_) return trapped_step();
-  return Stop{.reason = StopReason::kFillDenied, .access = denied_access_};
+  return Stop{.reason = StopReason::kFillDenied, .access = exact_access(denied_access_)};
 }
 
 std::optional<Stop> UnicornEngine::settle_interrupt() {
@@ -315,7 +315,7 @@ Stop UnicornEngine::trapped_step() {
                         (denied_ && denied_access_.type == x86::AccessType::kFetch && block_ != nullptr);
   std::optional<Stop> other;
   if (halt_ == Halt::kArm || !(finished && halt_ != Halt::kSystem && halt_ != Halt::kInterrupt))
-    other = settle(error, true);
+    other = settle(error);
   for (const uint64_t page : pages) forget_page(page);
   if (other) return *other;
   return {.reason = StopReason::kTrapped};

@@ -44,6 +44,7 @@ class UnicornEngine final : public CpuEngine {
   uint8_t cpl() override;
   uint64_t rflags() override;
   std::optional<Instruction> current_instruction() override;
+  x86::LinearAddress linear_address(const Instruction& instruction, const MemoryOperand& operand) override;
   void set_reg(x86::Gpr name, uint64_t value) override;
   void advance(uint64_t rip) override;
   void forget_page(x86::LinearAddress linear) override;
@@ -71,8 +72,9 @@ class UnicornEngine final : public CpuEngine {
   void halt(Halt why, uint64_t rip);
 
   uc_err enter(bool single);
-  std::optional<Stop> settle(uc_err error, bool single);
-  std::optional<Stop> settle_denied(bool single);
+  std::optional<Stop> settle(uc_err error);
+  std::optional<Stop> settle_denied();
+  x86::Access exact_access(x86::Access access);
   std::optional<Stop> settle_interrupt();
   std::optional<Stop> settle_invalid();
   Stop trapped_step();
