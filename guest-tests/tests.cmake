@@ -14,7 +14,7 @@ endfunction()
 
 set(cases ${CMAKE_CURRENT_SOURCE_DIR}/guest-tests/cases.txt)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${cases})
-file(STRINGS ${cases} lines REGEX "^[a-z]")
+file(STRINGS ${cases} lines REGEX "^[a-z]" ENCODING UTF-8)
 foreach(line ${lines})
   string(REGEX MATCH "^[^ ]+" case ${line})
   foreach(library glibc musl)
