@@ -44,6 +44,10 @@ class MachineImpl final : public Machine, public ApicBus {
   void expire_timers();
   GuestTime next_expiry() const;
   bool choose();
+  bool others_can_run() const;
+  uint64_t turn_left() const {
+    return core_.config.quantum - std::min(core_.config.quantum, core_.icount - turn_began_);
+  }
   void step(uint64_t limit);
   void idle();
   void on_record(unsigned cpu, const trace_abi::TraceRecord& record);
@@ -58,7 +62,7 @@ class MachineImpl final : public Machine, public ApicBus {
   DebugConsole debug_console_;
   TracePort trace_port_;
   unsigned current_ = 0;     // whose turn it is
-  uint64_t slice_left_ = 0;  // of its quantum
+  uint64_t turn_began_ = 0;  // icount
 };
 
 MachineImpl::MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink, ConsoleSource& source,
@@ -67,8 +71,7 @@ MachineImpl::MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink
       uart_(sink, source),
       debug_console_(std::move(kernel_log)),
       trace_port_(core_.ram,
-                  [this](unsigned cpu, const trace_abi::TraceRecord& record) { on_record(cpu, record); }),
-      slice_left_(config.quantum) {
+                  [this](unsigned cpu, const trace_abi::TraceRecord& record) { on_record(cpu, record); }) {
   for (unsigned cpu = 0; cpu < config.cpus; ++cpu) {
     apics_.push_back(std::make_unique<LocalApic>(cpu, *this));
     core_.apics.push_back(apics_.back().get());
@@ -108,14 +111,20 @@ GuestTime MachineImpl::next_expiry() const {
   return next;
 }
 
-// Whose turn it is: the same CPU until its quantum is over or it halts, then the next one that can run.
+bool MachineImpl::others_can_run() const {
+  return std::any_of(vcpus_.begin(), vcpus_.end(),
+                     [&](const auto& vcpu) { return vcpu->index() != current_ && vcpu->runnable(); });
+}
+
+// Whose turn it is: the same CPU until it halts, or its quantum is over and another one can run; then the
+// next that can.
 bool MachineImpl::choose() {
-  if (slice_left_ != 0 && vcpus_[current_]->runnable()) return true;
+  if (vcpus_[current_]->runnable() && (turn_left() != 0 || !others_can_run())) return true;
   for (unsigned i = 1; i <= vcpus_.size(); ++i) {
     const unsigned cpu = (current_ + i) % static_cast<unsigned>(vcpus_.size());
     if (!vcpus_[cpu]->runnable()) continue;
     current_ = cpu;
-    slice_left_ = core_.config.quantum;
+    turn_began_ = core_.icount;
     return true;
   }
   return false;
@@ -137,10 +146,11 @@ void MachineImpl::idle() {
 void MachineImpl::step(uint64_t limit) {
   expire_timers();
   if (!choose()) return idle();
-  const uint64_t before = core_.icount;
+  // A CPU that is alone runs on: what could wake another one is a timer, or an access of its own that ends
+  // the run.
+  const uint64_t turn = others_can_run() ? turn_left() : ~uint64_t{0};
   const uint64_t until_timer = next_expiry() - core_.now();
-  vcpus_[current_]->run(std::min({slice_left_, limit - core_.icount, until_timer}));
-  slice_left_ -= std::min(slice_left_, core_.icount - before);
+  vcpus_[current_]->run(std::min({turn, limit - core_.icount, until_timer}));
   if (const auto value = debug_exit_.value()) core_.end(EndReason::kExit, "", *value);
 }
 
@@ -206,7 +216,7 @@ void MachineImpl::save(StateWriter& writer) {
   for (const auto& apic : apics_) apic->save(writer);
   for (Device* device : devices()) device->save(writer);
   writer.put(current_);
-  writer.put(slice_left_);
+  writer.put(turn_began_);
 }
 
 Expected<void> MachineImpl::restore(std::span<const uint8_t> state) {
@@ -218,7 +228,7 @@ Expected<void> MachineImpl::restore(std::span<const uint8_t> state) {
   for (const auto& apic : apics_) apic->restore(reader);
   for (Device* device : devices()) device->restore(reader);
   reader.get(current_);
-  reader.get(slice_left_);
+  reader.get(turn_began_);
   if (reader.ok() && !reader.at_end()) reader.fail("the snapshot is longer than the machine's state");
   if (reader.ok() && current_ >= vcpus_.size()) reader.fail("the snapshot is damaged: no such CPU");
   if (!reader.ok()) {

@@ -6,14 +6,27 @@
 // The compiler must not turn these loops into calls of themselves.
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 
+// Whatever lies there, eight bytes at a time, aligned or not.
+using Word [[gnu::may_alias, gnu::aligned(1)]] = uint64_t;
+
+// Pages are cleared and copied in steps of a cache line: emulators execute REP an iteration at a time, each
+// of which costs them as much as all the stores of a step.
 extern "C" {
 
 void* memcpy(void* destination, const void* source, size_t bytes) {
-  void* to = destination;
-  size_t words = bytes / 8;
-  size_t rest = bytes % 8;
-  asm volatile("rep movsq" : "+D"(to), "+S"(source), "+c"(words) : : "memory");
-  asm volatile("rep movsb" : "+D"(to), "+S"(source), "+c"(rest) : : "memory");
+  auto* to = static_cast<Word*>(destination);
+  auto* from = static_cast<const Word*>(source);
+  for (; bytes >= 8 * sizeof(Word); bytes -= 8 * sizeof(Word), to += 8, from += 8) {
+    to[0] = from[0];
+    to[1] = from[1];
+    to[2] = from[2];
+    to[3] = from[3];
+    to[4] = from[4];
+    to[5] = from[5];
+    to[6] = from[6];
+    to[7] = from[7];
+  }
+  asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
   return destination;
 }
 
@@ -26,12 +39,11 @@ void* memmove(void* destination, const void* source, size_t bytes) {
 }
 
 void* memset(void* destination, int byte, size_t bytes) {
-  void* to = destination;
-  size_t words = bytes / 8;
-  size_t rest = bytes % 8;
+  auto* to = static_cast<Word*>(destination);
   uint64_t pattern = static_cast<uint8_t>(byte) * 0x0101010101010101ul;
-  asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
-  asm volatile("rep stosb" : "+D"(to), "+c"(rest) : "a"(pattern) : "memory");
+  for (; bytes >= 8 * sizeof(Word); bytes -= 8 * sizeof(Word), to += 8)
+    to[0] = to[1] = to[2] = to[3] = to[4] = to[5] = to[6] = to[7] = pattern;
+  asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(pattern) : "memory");
   return destination;
 }
 

@@ -53,6 +53,7 @@ const MemoryAccesses* BlockCache::accesses_at(uint64_t linear, CodeSize code) {
 
 const BlockInfo* BlockCache::look_up(uint64_t linear, uint32_t size, CodeSize code) {
   if (((linear & (x86::kPageSize - 1)) + size) > x86::kPageSize) {
+    if (straddling_.size() >= kMostStraddling) ++epoch_;
     if (straddling_epoch_ != epoch_) straddling_.clear();
     straddling_epoch_ = epoch_;
     straddling_.push_back(analyse(linear, size, code));
@@ -93,6 +94,7 @@ std::unique_ptr<BlockInfo> BlockCache::analyse(uint64_t linear, uint32_t size, C
   }
   info->offsets.push_back(static_cast<uint16_t>(at));
   info->count = static_cast<uint32_t>(info->offsets.size() - 1);
+  info->plain = info->system.empty() && !info->first_is_rep;
   return info;
 }
 

@@ -25,6 +25,7 @@ struct BlockInfo {
   std::vector<uint16_t> offsets;  // where each instruction begins, and one more: where the block ends
   std::vector<System> system;     // instructions that stop the run, usually none
   uint32_t count = 0;
+  bool plain = true;          // nothing to do but to count it: no system instruction, no REP at its start
   bool first_is_rep = false;  // begins with a REP string instruction
   bool last_is_rep = false;
   bool last_shadows = false;    // ends with STI, MOV SS or POP SS
@@ -43,8 +44,9 @@ class BlockCache {
   // Linear address and size as the engine reports them; the info stays valid until forget_code().
   const BlockInfo* find(uint64_t linear, uint32_t size, CodeSize code) {
     Slot& slot = slots_[(linear ^ (linear >> 13)) & (kSlots - 1)];
-    if (slot.linear == linear && slot.size == size && slot.epoch == epoch_) return slot.info;
-    slot = {.linear = linear, .info = look_up(linear, size, code), .size = size, .epoch = epoch_};
+    const uint64_t epoch = epoch_ + page_epoch(linear);
+    if (slot.linear == linear && slot.size == size && slot.epoch == epoch) return slot.info;
+    slot = {.linear = linear, .info = look_up(linear, size, code), .epoch = epoch, .size = size};
     return slot.info;
   }
   // One instruction at `linear`, as far as its bytes can be had.
@@ -54,6 +56,11 @@ class BlockCache {
   const MemoryAccesses* accesses_at(uint64_t linear, CodeSize code);
 
   void forget_translations() { ++epoch_; }
+  // Those of one page, and of blocks that reach into it.
+  void forget_translations_of(uint64_t linear) {
+    ++page_epoch(linear);
+    ++page_epoch(linear - x86::kPageSize);
+  }
   void forget_code(x86::PhysicalAddress page) {
     pages_.erase(page);
     accesses_.erase(page);
@@ -64,10 +71,12 @@ class BlockCache {
   struct Slot {
     uint64_t linear = ~uint64_t{0};
     const BlockInfo* info = nullptr;
+    uint64_t epoch = 0;
     uint32_t size = 0;
-    uint32_t epoch = 0;
   };
-  static constexpr size_t kSlots = 8192;
+  static constexpr size_t kSlots = 8192, kPageEpochs = 1024, kMostStraddling = 4096;
+
+  uint64_t& page_epoch(uint64_t linear) { return page_epochs_[(linear >> 12) & (kPageEpochs - 1)]; }
 
   const BlockInfo* look_up(uint64_t linear, uint32_t size, CodeSize code);
   std::vector<uint8_t> bytes_at(uint64_t linear, uint32_t size);
@@ -75,14 +84,16 @@ class BlockCache {
 
   EngineClient& client_;
   Decoder decoder_;
-  uint32_t epoch_ = 1;
+  // Both only grow, so a sum that is the same means that neither changed.
+  uint64_t epoch_ = 1;
+  std::vector<uint64_t> page_epochs_ = std::vector<uint64_t>(kPageEpochs);
   std::vector<Slot> slots_ = std::vector<Slot>(kSlots);
   std::unordered_map<x86::PhysicalAddress, std::unordered_map<uint64_t, std::unique_ptr<BlockInfo>>> pages_;
   std::unordered_map<x86::PhysicalAddress, std::unordered_map<uint32_t, MemoryAccesses>> accesses_;
   std::optional<MemoryAccesses> straddling_accesses_;
   // A block that reaches into a second page is kept only until translations change, because that page may.
   std::vector<std::unique_ptr<BlockInfo>> straddling_;
-  uint32_t straddling_epoch_ = 0;
+  uint64_t straddling_epoch_ = 0;
 };
 
 }  // namespace mmuscope

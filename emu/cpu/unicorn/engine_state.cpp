@@ -217,7 +217,7 @@ void UnicornEngine::save(StateWriter& writer) {
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = canonical.get<uint8_t>(layout_.base + i);
   writer.tag("ucrn");
   writer.put_bytes(bytes);
-  writer.put(executed_);
+  writer.put(executed());
   writer.put(rip_);
   writer.put(static_cast<uint8_t>(shadow_));
 }
@@ -233,7 +233,8 @@ void UnicornEngine::restore(StateReader& reader) {
   ContextBytes target(context_);
   for (size_t i = 0; i < bytes.size(); ++i) target.put<uint8_t>(layout_.base + i, bytes[i]);
   uc_context_restore(uc_, context_);
-  reader.get(executed_);
+  reader.get(budget_end_);
+  budget_ = 0;
   reader.get(rip_);
   shadow_ = reader.get<uint8_t>() != 0;
   last_rep_ = kNoAddress;

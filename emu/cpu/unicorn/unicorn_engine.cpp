@@ -131,8 +131,25 @@ bool UnicornEngine::fill(uint64_t linear, uc_mem_type type, uc_tlb_entry* result
   return true;
 }
 
-void UnicornEngine::on_block(uc_engine*, uint64_t address, uint32_t size, void* self) {
-  static_cast<UnicornEngine*>(self)->enter_block(address, size);
+// Called for every block that runs. Most are plain and fit the budget; whatever else there is to decide is
+// enter_block()'s.
+void UnicornEngine::on_block(uc_engine*, uint64_t address, uint32_t size, void* raw) {
+  auto* self = static_cast<UnicornEngine*>(raw);
+  if (self->plain_run_) [[likely]] {
+    const BlockInfo* info = self->blocks_.find(address, size, CodeSize::k64);
+    if (info->plain && info->count <= self->budget_) [[likely]]
+      return self->count_block(info, address, info->count);
+  }
+  self->enter_block(address, size);
+}
+
+void UnicornEngine::count_block(const BlockInfo* info, uint64_t address, uint32_t instructions) {
+  previous_ = block_;
+  block_ = info;
+  block_linear_ = address;
+  block_counted_ = instructions;
+  budget_ -= instructions;
+  last_rep_ = info->last_is_rep ? address + info->offsets[info->count - 1] : kNoAddress;
 }
 
 // A block is about to run. Either it is counted and runs, or the run ends in front of it.
@@ -150,25 +167,28 @@ void UnicornEngine::enter_block(uint64_t address, uint32_t size) {
     arm_size_ = size;
     return halt(Halt::kArm, address);
   }
-  const bool phantom = info->first_is_rep && last_rep_ == address && phantom_repetition(*info, address);
+  const bool phantom = info->first_is_rep && phantom_repetition(*info, address);
   const bool shadow = block_ != nullptr ? block_->last_shadows : shadow_;
   if (!phantom) {
     if (want_window_ && interruptible(shadow)) return halt(Halt::kWindow, address);
     if (info->count > budget_) return halt(Halt::kBlockEdge, address);
   }
-  shadow_before_block_ = shadow;
-  block_ = info;
-  block_linear_ = address;
-  block_counted_ = phantom ? 0 : info->count;
-  executed_ += block_counted_;
-  budget_ -= block_counted_;
-  last_rep_ = info->last_is_rep ? address + info->offsets[info->count - 1] : kNoAddress;
+  count_block(info, address, phantom ? 0 : info->count);
 }
 
-// QEMU re-enters a finished REP instruction once more to find its count zero: no instruction of the guest.
-bool UnicornEngine::phantom_repetition(const BlockInfo& info, uint64_t) {
+// QEMU re-enters a REP instruction for each iteration, and once more to find its count zero: that is no
+// instruction of the guest. The count is read once and followed from there, because reading a register costs
+// more than an iteration.
+bool UnicornEngine::phantom_repetition(const BlockInfo& info, uint64_t address) {
+  if (last_rep_ != address) {
+    repeating_ = kNoAddress;
+    return false;
+  }
+  if (repeating_ == address) return --repetitions_left_ == 0;
   const uint64_t count = reg(Gpr::kRcx);
-  return (info.rep_counts_ecx ? count & 0xffffffff : count) == 0;
+  repeating_ = address;
+  repetitions_left_ = info.rep_counts_ecx ? count & 0xffffffff : count;
+  return repetitions_left_ == 0;
 }
 
 void UnicornEngine::on_code(uc_engine*, uint64_t address, uint32_t, void* raw) {
@@ -181,6 +201,7 @@ void UnicornEngine::on_interrupt(uc_engine* uc, uint32_t vector, void* raw) {
   auto* self = static_cast<UnicornEngine*>(raw);
   self->interrupt_ = vector;
   self->halt_ = Halt::kInterrupt;
+  self->plain_run_ = false;
   uc_emu_stop(uc);
 }
 
@@ -194,6 +215,7 @@ void UnicornEngine::on_trapped_write(uc_engine*, uint64_t offset, unsigned size,
 
 void UnicornEngine::halt(Halt why, uint64_t linear) {
   halt_ = why;
+  plain_run_ = false;
   rip_ = linear - cs_base_;
   uc_emu_stop(uc_);
 }
@@ -201,6 +223,7 @@ void UnicornEngine::halt(Halt why, uint64_t linear) {
 // ---- running
 
 Stop UnicornEngine::run(const RunRequest& request) {
+  budget_end_ = executed() + request.instructions;
   budget_ = request.instructions;
   want_window_ = request.stop_when_interruptible;
   if (want_window_ && interruptible(shadow_)) return {.reason = StopReason::kInterruptWindow};
@@ -226,14 +249,17 @@ Stop UnicornEngine::run(const RunRequest& request) {
   return {};
 }
 
-// One uc_emu_start. Afterwards rip_, executed_ and shadow_ are exact.
+// One uc_emu_start. Afterwards rip_, executed() and shadow_ are exact.
 uc_err UnicornEngine::enter(bool single) {
   if (single) set_single_block_flag();
   single_ = single;
   halt_ = Halt::kNone;
-  block_ = nullptr;
+  block_ = previous_ = nullptr;
   denied_ = denied_trap_ = false;
+  repeating_ = kNoAddress;
+  plain_run_ = !single && !want_window_ && code_size_ == CodeSize::k64;
   const uc_err error = uc_emu_start(uc_, rip_, 0, 0, 0);
+  plain_run_ = false;
   if (code_size_ != CodeSize::k64) refresh_mode();
   if (halt_ == Halt::kNone || halt_ == Halt::kInterrupt) {
     uc_reg_read(uc_, UC_X86_REG_RIP, &rip_);
@@ -253,11 +279,11 @@ void UnicornEngine::leave_block_at(uint64_t linear) {
   const uint64_t offset = linear - block_linear_;
   const uint32_t done = offset <= block_->offsets.back() ? block_->index_of(offset) : block_->count;
   if (block_counted_ != 0 && done < block_->count) {
-    executed_ -= block_counted_ - done;
     budget_ += block_counted_ - done;
     last_rep_ = kNoAddress;
   }
-  shadow_ = done == 0 ? shadow_before_block_ : done == block_->count && block_->last_shadows;
+  const bool shadow_before = previous_ != nullptr ? previous_->last_shadows : shadow_;
+  shadow_ = done == 0 ? shadow_before : done == block_->count && block_->last_shadows;
 }
 
 std::optional<Stop> UnicornEngine::settle(uc_err error) {
@@ -380,7 +406,7 @@ void UnicornEngine::forget_all() {
 void UnicornEngine::forget_page(x86::LinearAddress linear) {
   if (code_size_ != CodeSize::k64) return forget_all();
   run_stub(linear);
-  blocks_.forget_translations();
+  blocks_.forget_translations_of(linear);
 }
 
 void UnicornEngine::run_stub(uint64_t operand) {

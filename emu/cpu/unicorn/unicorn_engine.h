@@ -36,7 +36,7 @@ class UnicornEngine final : public CpuEngine {
   UnicornEngine& operator=(const UnicornEngine&) = delete;
 
   Stop run(const RunRequest& request) override;
-  uint64_t executed() const override { return executed_; }
+  uint64_t executed() const override { return budget_end_ - budget_; }
   void read_state(x86::CpuState& state) override;
   void write_state(const x86::CpuState& state) override;
   uint64_t reg(x86::Gpr name) override;
@@ -69,6 +69,7 @@ class UnicornEngine final : public CpuEngine {
   static void on_trapped_write(uc_engine*, uint64_t offset, unsigned size, uint64_t value, void* self);
   bool fill(uint64_t linear, uc_mem_type type, uc_tlb_entry* result);
   void enter_block(uint64_t address, uint32_t size);
+  void count_block(const BlockInfo* info, uint64_t address, uint32_t instructions);
   void halt(Halt why, uint64_t rip);
 
   uc_err enter(bool single);
@@ -80,7 +81,7 @@ class UnicornEngine final : public CpuEngine {
   Stop trapped_step();
   void arm(uint64_t linear, uint32_t size);
   void leave_block_at(uint64_t rip);
-  bool phantom_repetition(const BlockInfo& info, uint64_t linear);
+  bool phantom_repetition(const BlockInfo& info, uint64_t address);
   void skip_phantom();
   bool interruptible(bool shadow);
   bool needs_arming(const BlockInfo& info, uint64_t linear, uint32_t size);
@@ -100,8 +101,8 @@ class UnicornEngine final : public CpuEngine {
   std::unordered_set<uint64_t> hooked_;  // linear addresses with a code hook
   std::unordered_set<uint64_t> armed_;   // blocks translated after their hooks were there
 
-  uint64_t executed_ = 0;
-  uint64_t budget_ = 0;  // instructions left of the current run
+  uint64_t budget_ = 0;      // instructions left of the current run
+  uint64_t budget_end_ = 0;  // executed() when they are used up
   uint64_t rip_ = 0;
   uint64_t cs_base_ = 0;
   CodeSize code_size_ = CodeSize::k16;
@@ -115,7 +116,10 @@ class UnicornEngine final : public CpuEngine {
   const BlockInfo* block_ = nullptr;
   uint64_t block_linear_ = 0;
   uint32_t block_counted_ = 0;
-  bool shadow_before_block_ = false;
+  const BlockInfo* previous_ = nullptr;  // the block before it, in the same uc_emu_start
+  uint64_t repeating_ = kNoAddress;      // the REP instruction that repetitions_left_ follows
+  uint64_t repetitions_left_ = 0;
+  bool plain_run_ = false;  // nothing but the budget ends it
   bool single_ = false;
   bool trapping_ = false;  // trapped accesses may go through
   bool want_window_ = false;
