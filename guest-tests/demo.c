@@ -4,7 +4,7 @@
 // do, so that `mmuscope faults` can be read beside it.
 #include "check.h"
 
-static char table[4 * kPage] __attribute__((aligned(kPage))) = "in the executable";
+char table[4 * kPage] __attribute__((aligned(kPage))) = "in the executable";
 
 __attribute__((noinline)) static void use_stack(void) {
   volatile char frame[64 * 1024];

@@ -81,6 +81,7 @@ MachineImpl::MachineImpl(const MachineConfig& config, Ram ram, ConsoleSink& sink
   apic_window_ = std::make_unique<ApicWindow>(core_.apics);
   core_.bus.map(LocalApic::kPhysicalBase, x86::kPageSize, *apic_window_);
   core_.ports = {&trace_port_, &uart_, &debug_console_, &debug_exit_};
+  core_.debug_exit = &debug_exit_;
 }
 
 Expected<void> MachineImpl::make_engines() {

@@ -88,6 +88,9 @@ void MachineCore::save(StateWriter& writer) const {
   writer.tag("core");
   writer.put(icount);
   writer.put(idle);
+  writer.put(ended.reason);
+  writer.put(ended.exit_value);
+  writer.put_bytes({reinterpret_cast<const uint8_t*>(ended.report.data()), ended.report.size()});
   ram.save(writer);
   writer.put(static_cast<uint64_t>(ranges_.size()));
   for (const WatchedRange& range : ranges_) range.save(writer);
@@ -104,6 +107,10 @@ void MachineCore::restore(StateReader& reader) {
   reader.expect_tag("core");
   reader.get(icount);
   reader.get(idle);
+  reader.get(ended.reason);
+  reader.get(ended.exit_value);
+  const std::vector<uint8_t> report = reader.get_bytes();
+  ended.report.assign(report.begin(), report.end());
   ram.restore(reader);
   code_pages.forget();
   ranges_.clear();
@@ -120,7 +127,6 @@ void MachineCore::restore(StateReader& reader) {
       window.handles.push_back(reader.get<uint32_t>());
     windows_.push_back(std::move(window));
   }
-  ended = {};
 }
 
 }  // namespace mmuscope

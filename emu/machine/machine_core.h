@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/debug_exit.h"
 #include "devices/device.h"
 #include "devices/local_apic.h"
 #include "machine/machine.h"
@@ -64,9 +65,10 @@ class MachineCore {
   Ram ram;
   Bus bus;
   CodePages code_pages;
-  std::vector<PortDevice*> ports;  // not owned
-  std::vector<LocalApic*> apics;   // by CPU, not owned
-  std::vector<Vcpu*> vcpus;        // not owned
+  std::vector<PortDevice*> ports;         // not owned
+  const DebugExit* debug_exit = nullptr;  // one of them
+  std::vector<LocalApic*> apics;          // by CPU, not owned
+  std::vector<Vcpu*> vcpus;               // not owned
   std::vector<MachineObserver*> observers;
 
   uint64_t icount = 0;  // instructions of all CPUs, up to date between engine runs

@@ -79,6 +79,14 @@ finish:                                         # %eax: status
 
 # ---- page faults on demand: 512 pages written, then read; the handler counts
 page_faults:
+        mov     $3, %ebx                        # REP, the same one several times, behind code of its own block
+0:      mov     $watched_page, %edi
+        mov     $5, %ecx
+        rep stosb
+        xor     %ecx, %ecx
+        rep stosb                               # and not at all
+        dec     %ebx
+        jnz     0b
         mov     $DEMAND, %rdi
         mov     $512, %ecx
 1:      mov     %rdi, (%rdi)

@@ -70,7 +70,7 @@ void Vcpu::handle(const Stop& stop) {
       ++instructions_;
       ++core_.icount;
       stuck_ = 0;
-      yield_ = yield_ || state_.halted;
+      yield_ = yield_ || state_.halted || core_.debug_exit->value();
       return;
     }
     case StopReason::kTrapped:

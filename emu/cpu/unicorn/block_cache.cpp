@@ -94,7 +94,7 @@ std::unique_ptr<BlockInfo> BlockCache::analyse(uint64_t linear, uint32_t size, C
   }
   info->offsets.push_back(static_cast<uint16_t>(at));
   info->count = static_cast<uint32_t>(info->offsets.size() - 1);
-  info->plain = info->system.empty() && !info->first_is_rep;
+  info->plain = info->system.empty() && !info->first_is_rep && !info->last_is_rep;
   return info;
 }
 

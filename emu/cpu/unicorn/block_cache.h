@@ -25,7 +25,7 @@ struct BlockInfo {
   std::vector<uint16_t> offsets;  // where each instruction begins, and one more: where the block ends
   std::vector<System> system;     // instructions that stop the run, usually none
   uint32_t count = 0;
-  bool plain = true;          // nothing to do but to count it: no system instruction, no REP at its start
+  bool plain = true;          // nothing to do but to count it: no system instruction, no REP
   bool first_is_rep = false;  // begins with a REP string instruction
   bool last_is_rep = false;
   bool last_shadows = false;    // ends with STI, MOV SS or POP SS

@@ -167,6 +167,7 @@ void UnicornEngine::enter_block(uint64_t address, uint32_t size) {
     arm_size_ = size;
     return halt(Halt::kArm, address);
   }
+  if (!info->first_is_rep) repeating_ = kNoAddress;
   const bool phantom = info->first_is_rep && phantom_repetition(*info, address);
   const bool shadow = block_ != nullptr ? block_->last_shadows : shadow_;
   if (!phantom) {
