@@ -3,6 +3,7 @@
 // Vcpu: translation. The engine asks (fill) and gets only what the TLB already knows; everything else - a
 // walk, a fault, a page changing between code and data - happens in resolve(), between runs.
 #include <atomic>
+#include <cstring>
 
 #include "base/check.h"
 #include "machine/vcpu.h"
@@ -21,6 +22,11 @@ namespace {
 // A denial that resolve() finds no reason for may repeat a few times (an engine that asks on behalf of
 // something else); more means that engine and TLB disagree.
 constexpr uint8_t kMostStuck = 16;
+
+// How many of `bytes` from `linear` on lie in its page.
+constexpr unsigned part_in_page(x86::LinearAddress linear, unsigned bytes) {
+  return static_cast<unsigned>(std::min<uint64_t>(bytes, x86::kPageSize - (linear & (x86::kPageSize - 1))));
+}
 
 }  // namespace
 
@@ -266,28 +272,32 @@ std::expected<uint64_t, Event> Vcpu::read(x86::LinearAddress linear, unsigned si
   uint64_t value = 0;
   for (unsigned done = 0; done < size;) {
     const x86::LinearAddress at = linear + done;
-    const unsigned here =
-        static_cast<unsigned>(std::min<uint64_t>(size - done, x86::kPageSize - (at & (x86::kPageSize - 1))));
+    const unsigned here = part_in_page(at, size - done);
     const auto physical =
         translate({.linear = at, .type = AccessType::kRead, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
-    for (unsigned i = 0; i < here; ++i, ++done)
-      value |= core_.bus.read(index_, *physical + i, 1) << (8 * done);
+    uint64_t part = ~uint64_t{0};  // where no memory answers
+    if (const uint8_t* host = core_.ram.host(*physical)) {
+      part = 0;
+      std::memcpy(&part, host, here);
+    }
+    value |= part << (8 * done);
+    done += here;
   }
-  return value;
+  return size == 8 ? value : value & ((uint64_t{1} << (8 * size)) - 1);
 }
 
 std::expected<void, Event> Vcpu::write(x86::LinearAddress linear, unsigned size, uint64_t value) {
   for (unsigned done = 0; done < size;) {
     const x86::LinearAddress at = linear + done;
-    const unsigned here =
-        static_cast<unsigned>(std::min<uint64_t>(size - done, x86::kPageSize - (at & (x86::kPageSize - 1))));
+    const unsigned here = part_in_page(at, size - done);
     const auto physical =
         translate({.linear = at, .type = AccessType::kWrite, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
     core_.wrote(*physical);
-    for (unsigned i = 0; i < here; ++i, ++done)
-      core_.bus.write(index_, *physical + i, 1, (value >> (8 * done)) & 0xff);
+    const uint64_t part = value >> (8 * done);
+    if (uint8_t* host = core_.ram.host(*physical)) std::memcpy(host, &part, here);
+    done += here;
   }
   return {};
 }
