@@ -179,6 +179,7 @@ static void discarded(void) {
 static void shared_anonymous(void) {
   char* memory = mmap(NULL, 4 * kPage, kReadWrite, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   CHECK(memory != MAP_FAILED);
+  CHECK_FAILS((long)mmap(NULL, kPage, kReadWrite, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0), EINVAL);
   CHECK_EQUAL(read_byte(memory + kPage), 0);
   fill(memory, 4);
   expect_pages("shared anonymous memory", memory, 4, 0);

@@ -126,6 +126,30 @@ static void not_canonical(void) {
   say("%-38s SEGV_MAPERR", "read of the kernel's memory");
 }
 
+// What only the kernel may do, and selectors that name nothing: one local table descriptor, one beyond the
+// GDT.
+static void privileged(void) {
+#define REFUSED(what, text, error_code)                                                          \
+  do {                                                                                           \
+    CHECK(RAISES(__asm__ volatile(text ::"d"(0x80), "a"(0), "c"(0), "S"(constant) : "memory"))); \
+    CHECK_EQUAL(caught.signal, SIGSEGV);                                                         \
+    CHECK_EQUAL(caught.code, SI_KERNEL);                                                         \
+    CHECK_EQUAL(caught.trapno, kGeneralProtection);                                              \
+    CHECK_EQUAL(caught.error, error_code);                                                       \
+    say("%-38s SI_KERNEL, vector 13, error code 0x%x", what, error_code);                        \
+  } while (0)
+  REFUSED("load of a local descriptor", "mov $0x7fff, %%eax; mov %%eax, %%es", 0x7ffc);
+  REFUSED("load of a descriptor beyond the GDT", "mov $0xfff8, %%eax; mov %%eax, %%es", 0xfff8);
+  REFUSED("in", "inb %%dx, %%al", 0);
+  REFUSED("out", "outb %%al, %%dx", 0);
+  REFUSED("outs", "outsb", 0);
+  REFUSED("hlt", "hlt", 0);
+  REFUSED("mov to cr3", "mov %%rax, %%cr3", 0);
+  REFUSED("mov from cr8", "mov %%cr8, %%rax", 0);
+  REFUSED("invlpg", "invlpg (%%rsi)", 0);
+  REFUSED("wrmsr", "wrmsr", 0);
+}
+
 // The handler mends the mapping, and the instruction that failed is executed again.
 static char* mended;
 
@@ -152,6 +176,7 @@ int main(void) {
   no_access();
   part_of_a_mapping();
   not_canonical();
+  privileged();
   mended_by_the_handler();
   return 0;
 }

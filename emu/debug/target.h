@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What a debugger's front ends (gdb/, the built-in debugger) ask of a machine that can go both ways in time. A position
-// is an instruction count: the machine stands between two instructions. Looking changes nothing (the peek rule): no
-// accessed bit, no TLB entry, no count. Stops are kept outside the machine's state, so they are no part of a snapshot
-// and survive going back. Addresses are linear, as CPU `cpu` would see them, unless they are called physical.
+// What a debugger's front ends (gdb/, the built-in debugger) ask of a machine that can go both ways in time.
+// A position is an instruction count: the machine stands between two instructions. Looking changes nothing
+// (the peek rule): no accessed bit, no TLB entry, no count. Stops are kept outside the machine's state, so
+// they are no part of a snapshot and survive going back. Addresses are linear, as CPU `cpu` would see them,
+// unless they are called physical.
 #pragma once
 
 #include <array>
@@ -19,8 +20,8 @@ namespace mmuscope::debug {
 
 enum class Direction : uint8_t { kForward, kBackward };
 
-// Accesses of any CPU to [address, address + bytes) stop the machine after the instruction that made them; going
-// backward, before it.
+// Accesses of any CPU to [address, address + bytes) stop the machine after the instruction that made them;
+// going backward, before it.
 struct Watch {
   uint64_t address = 0;
   uint64_t bytes = 1;
@@ -61,8 +62,8 @@ class Target {
 
   virtual x86::CpuState state(unsigned cpu) = 0;
   virtual FxsaveImage fpu(unsigned cpu) = 0;
-  // General registers, RIP, RFLAGS, FS and GS base; system registers are refused (kUsage) where they differ. A change of
-  // registers or memory makes this position the start of history.
+  // General registers, RIP, RFLAGS, FS and GS base; system registers are refused (kUsage) where they differ.
+  // A change of registers or memory makes this position the start of history.
   virtual Expected<void> set_state(unsigned cpu, const x86::CpuState& state) = 0;
   virtual Expected<void> set_fpu(unsigned cpu, const FxsaveImage& image) = 0;
 
@@ -81,11 +82,12 @@ class Target {
 
   // A breakpoint at RIP where the machine stands does not stop it from leaving.
   virtual StopReport resume(Direction direction) = 0;
-  // Until `cpu` has executed one instruction more, or one less; other CPUs take their turns meanwhile, and their stops
-  // hold.
+  // Until `cpu` has executed one instruction more, or one less; other CPUs take their turns meanwhile, and
+  // their stops hold.
   virtual StopReport step(unsigned cpu, Direction direction) = 0;
   virtual StopReport go_to(uint64_t icount) = 0;
-  // Ends resume(), step() and go_to() soon, with kInterrupted. May be called from a signal handler or another thread.
+  // Ends resume(), step() and go_to() soon, with kInterrupted. May be called from a signal handler or another
+  // thread.
   virtual void interrupt() = 0;
 };
 

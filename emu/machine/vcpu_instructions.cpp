@@ -40,6 +40,10 @@ bool needs_cpl_0(SystemOp op) {
   }
 }
 
+bool uses_ports(SystemOp op) {
+  return op == SystemOp::kIn || op == SystemOp::kOut || op == SystemOp::kIns || op == SystemOp::kOuts;
+}
+
 uint64_t low_bits(uint64_t value, unsigned bytes) {
   return bytes == 8 ? value : value & ((uint64_t{1} << (8 * bytes)) - 1);
 }
@@ -48,6 +52,9 @@ uint64_t low_bits(uint64_t value, unsigned bytes) {
 
 std::optional<Event> Vcpu::execute(const Instruction& instruction) {
   if (needs_cpl_0(instruction.op) && engine_->cpl() != 0) return general_protection();
+  // No I/O permission bitmap: what IOPL does not allow is refused (CAVEATS.md).
+  if (uses_ports(instruction.op) && engine_->cpl() > ((engine_->rflags() & x86::rflags::kIopl) >> 12))
+    return general_protection();
   const uint64_t next = engine_->rip() + instruction.length;
   switch (instruction.op) {
     case SystemOp::kMovToCr:
@@ -63,6 +70,7 @@ std::optional<Event> Vcpu::execute(const Instruction& instruction) {
     case SystemOp::kWrmsr:
       return execute_msr(instruction);
     case SystemOp::kMovFromCr:
+      if (instruction.control_register != 8) return invalid_opcode();
       engine_->set_reg(static_cast<Gpr>(instruction.reg), apic_.task_priority() >> 4);
       break;
     case SystemOp::kClts:
@@ -172,8 +180,6 @@ void Vcpu::apply(TlbEffect effect, TlbCause cause) {
 }
 
 std::optional<Event> Vcpu::execute_port(const Instruction& instruction) {
-  // No I/O permission bitmap: what IOPL does not allow is refused (CAVEATS.md).
-  if (engine_->cpl() > ((engine_->rflags() & x86::rflags::kIopl) >> 12)) return general_protection();
   const uint16_t port =
       instruction.port_in_dx ? static_cast<uint16_t>(engine_->reg(Gpr::kRdx)) : instruction.port;
   const uint64_t rax = engine_->reg(Gpr::kRax);

@@ -21,7 +21,7 @@ namespace {
 
 // A denial that resolve() finds no reason for may repeat a few times (an engine that asks on behalf of
 // something else); more means that engine and TLB disagree.
-constexpr uint8_t kMostStuck = 16;
+constexpr uint8_t kMostStuck = 64;
 
 // How many of `bytes` from `linear` on lie in its page.
 constexpr unsigned part_in_page(x86::LinearAddress linear, unsigned bytes) {
@@ -92,8 +92,7 @@ const uint8_t* Vcpu::code(x86::LinearAddress linear, PhysicalAddress* page) {
 
 // The engine could not go on because of `access`, by the instruction at RIP.
 void Vcpu::resolve(Access access) {
-  EMU_CHECK(++stuck_ < kMostStuck || (state_.cr0 & x86::cr0::kPg) == 0 || stuck_ < 64,
-            "engine and TLB disagree about a page");
+  EMU_CHECK(++stuck_ < kMostStuck, "engine and TLB disagree about a page");
   if (!(state_.cr0 & x86::cr0::kPg)) return resolve_unpaged(access);
   if (!x86::is_canonical(access.linear, state_.cr4 & x86::cr4::kLa57)) return raise(non_canonical(access));
   const auto instruction = access.user && !implicit_access_ && in_descriptor_table(access)

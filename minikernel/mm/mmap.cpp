@@ -18,6 +18,12 @@ namespace {
 
 constexpr uint64_t kMayAll = kVmMayRead | kVmMayWrite | kVmMayExec;
 
+// What MAP_SHARED_VALIDATE accepts (Linux's LEGACY_MAP_MASK).
+constexpr uint64_t kKnownFlags = MAP_SHARED_VALIDATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE |
+                                 MAP_EXECUTABLE | MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED |
+                                 MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |
+                                 MAP_32BIT | MAP_FIXED_NOREPLACE;
+
 uint64_t prot_flags(uint64_t prot) {
   return (prot & PROT_READ ? kVmRead : 0) | (prot & PROT_WRITE ? kVmWrite : 0) |
          (prot & PROT_EXEC ? kVmExec : 0);
@@ -66,6 +72,8 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
 
     uint64_t vm_flags = kMayAll;
     if (type != MAP_PRIVATE && !shared) return -EINVAL;
+    if (type == MAP_SHARED_VALIDATE && !file) return -EINVAL;  // Linux knows it for files only
+    if (type == MAP_SHARED_VALIDATE && (flags & ~kKnownFlags)) return -EOPNOTSUPP;
     if (file) {
       Result<uint64_t> allowed = file_flags(*file, prot, shared);
       if (!allowed.ok()) return allowed.error();

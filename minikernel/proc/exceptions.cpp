@@ -38,7 +38,6 @@ enum Vector : uint64_t {
 // Page-fault error code, SDM Vol. 3, 4.7.
 constexpr uint64_t kErrorPresent = 1;
 constexpr uint64_t kErrorWrite = 2;
-constexpr uint64_t kErrorUser = 4;
 constexpr uint64_t kErrorFetch = 16;
 
 void log_fatal(const Task& task, const TrapFrame& frame, const char* what, uint64_t address) {
@@ -108,7 +107,8 @@ void handle_user_exception(TrapFrame& frame) {
 
 bool handle_page_fault(TrapFrame& frame, uint64_t address) {
   Task& task = current();
-  bool from_user = frame.error_code & kErrorUser;
+  // By CPL, not by the error code's U/S: a program's segment load reads a descriptor table as the supervisor.
+  bool from_user = frame.from_user();
   Access access = frame.error_code & kErrorWrite   ? Access::kWrite
                   : frame.error_code & kErrorFetch ? Access::kFetch
                                                    : Access::kRead;

@@ -40,6 +40,7 @@ void load_descriptor_tables(DescriptorTables& tables) {
       "mov %w3, %%es\n\t"
       "mov %w3, %%fs\n\t"
       "mov %w3, %%gs\n\t"
+      "lldt %w3\n\t"  // none: at reset LDTR covers the first 64 KiB
       "ltr %w4"
       :
       : "m"(pointer), "i"(kKernelCodeSelector), "r"(kKernelDataSelector), "r"(0), "r"(kTssSelector)
