@@ -11,8 +11,10 @@
 // real one), script/ (a scripted fake for tests).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/state_io.h"
@@ -56,6 +58,7 @@ enum class StopReason : uint8_t {
   kSoftwareInterrupt,  // INT n, INT3, INTO, INT1 with `vector`: RIP is past it, and it counts as executed
   kSystemInstruction,  // the instruction at RIP is `instruction`, whose op the machine executes
   kTrapped,            // an instruction with trapped accesses was executed and counted
+  kBreakpoint,         // the instruction at RIP has one, and was not executed
   kInterruptWindow,    // asked for by the request: interrupts can be delivered now
   kFailed,             // the engine gave up; `message` says why: a defect of the emulator, not of the guest
 };
@@ -70,6 +73,10 @@ struct Stop {
 };
 
 struct RunRequest {
+  // Linear addresses to stop in front of; `leaving` lets the instruction that the run begins with go. An
+  // iteration of a REP instruction after another one is no new arrival.
+  const std::set<x86::LinearAddress>* breakpoints = nullptr;
+  bool leaving = false;
   uint64_t instructions = 0;  // at most this many
   bool stop_when_interruptible =
       false;  // stop where IF=1 outside the interrupt shadow, at once if that is here
@@ -104,6 +111,11 @@ class CpuEngine {
   virtual void forget_all() = 0;
   // Code in this physical page may have changed.
   virtual void forget_code(x86::PhysicalAddress page) = 0;
+
+  // x87 and SSE as FXSAVE64 lays them out (SDM vol. 1, table 10-2).
+  using FxsaveImage = std::array<uint8_t, 512>;
+  virtual FxsaveImage fpu() = 0;
+  virtual void set_fpu(const FxsaveImage& image) = 0;
 
   // x87/SSE and everything else that CpuState leaves out, for snapshots; CpuState is saved by the machine.
   virtual void save(StateWriter& writer) = 0;

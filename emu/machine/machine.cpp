@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/check.h"
 #include "cpu/unicorn/factory.h"
 #include "devices/debug_exit.h"
 #include "devices/local_apic.h"
@@ -32,8 +34,31 @@ class MachineImpl final : public Machine, public ApicBus {
   unsigned cpu_count() const override { return static_cast<unsigned>(vcpus_.size()); }
   x86::CpuState cpu_state(unsigned cpu) override { return vcpus_[cpu]->state(); }
   std::string describe() override;
-  void save(StateWriter& writer) override;
-  Expected<void> restore(std::span<const uint8_t> state) override;
+  DebugControl& debug_control() override { return core_.debug; }
+  void watches_changed() override { forget_pages(); }
+  Position position() const override { return core_.position(); }
+  unsigned current_cpu() const override { return current_; }
+  uint32_t pid(unsigned cpu) const override { return vcpus_[cpu]->pid(); }
+  const MachineConfig& config() const override { return core_.config; }
+  const Ram& ram() const override { return core_.ram; }
+  const x86::Tlb& tlb(unsigned cpu) const override { return vcpus_[cpu]->tlb(); }
+  x86::PagingContext paging_context(unsigned cpu) override { return vcpus_[cpu]->paging_context(); }
+  CpuEngine::FxsaveImage fpu(unsigned cpu) override { return vcpus_[cpu]->engine().fpu(); }
+  void set_fpu(unsigned cpu, const CpuEngine::FxsaveImage& image) override {
+    vcpus_[cpu]->engine().set_fpu(image);
+  }
+  void set_cpu_state(unsigned cpu, const x86::CpuState& state) override { vcpus_[cpu]->reset_to(state); }
+  void write_ram(x86::PhysicalAddress address, std::span<const uint8_t> bytes) override;
+  void save(StateWriter& writer) override { save(writer, MachineCore::WithRam::kYes); }
+  Expected<void> restore(std::span<const uint8_t> state) override {
+    return restore(state, MachineCore::WithRam::kYes);
+  }
+  void save_without_ram(StateWriter& writer) override { save(writer, MachineCore::WithRam::kNo); }
+  Expected<void> restore_without_ram(std::span<const uint8_t> state) override {
+    return restore(state, MachineCore::WithRam::kNo);
+  }
+  std::vector<uint64_t> take_dirty_pages() override;
+  void set_ram_page(uint64_t index, std::span<const uint8_t> bytes) override;
 
  private:
   // ApicBus
@@ -49,6 +74,9 @@ class MachineImpl final : public Machine, public ApicBus {
     return core_.config.quantum - std::min(core_.config.quantum, core_.icount - turn_began_);
   }
   void step(uint64_t limit);
+  void save(StateWriter& writer, MachineCore::WithRam with_ram);
+  Expected<void> restore(std::span<const uint8_t> state, MachineCore::WithRam with_ram);
+  void forget_pages();
   void idle();
   void on_record(unsigned cpu, const trace_abi::TraceRecord& record);
   std::vector<Device*> devices();
@@ -156,7 +184,9 @@ void MachineImpl::step(uint64_t limit) {
 }
 
 RunResult MachineImpl::run(uint64_t limit) {
-  while (!core_.is_ended() && core_.icount < limit) step(limit);
+  core_.debug.stop = false;
+  core_.debug.hit.reset();
+  while (!core_.is_ended() && core_.icount < limit && !core_.debug.stop) step(limit);
   return core_.ended;
 }
 
@@ -209,10 +239,35 @@ std::string MachineImpl::describe() {
 
 std::vector<Device*> MachineImpl::devices() { return {&uart_, &debug_exit_, &debug_console_, &trace_port_}; }
 
-void MachineImpl::save(StateWriter& writer) {
+void MachineImpl::forget_pages() {
+  for (const auto& vcpu : vcpus_) vcpu->engine().forget_all();
+}
+
+void MachineImpl::write_ram(x86::PhysicalAddress address, std::span<const uint8_t> bytes) {
+  EMU_CHECK(core_.ram.contains(address, bytes.size()) &&
+                ((address ^ (address + bytes.size() - 1)) & x86::kPageMask) == 0,
+            "a write within one page of RAM");
+  core_.wrote(address);
+  std::memcpy(core_.ram.host(address), bytes.data(), bytes.size());
+}
+
+// Engines keep pages they were handed as writable, and write them unseen: they must ask for them again.
+std::vector<uint64_t> MachineImpl::take_dirty_pages() {
+  forget_pages();
+  return core_.ram.take_dirty();
+}
+
+void MachineImpl::set_ram_page(uint64_t index, std::span<const uint8_t> bytes) {
+  const x86::PhysicalAddress address = core_.ram.page_address(index);
+  EMU_CHECK(bytes.size() == x86::kPageSize, "a whole page");
+  core_.forget_code_of(address);
+  std::memcpy(core_.ram.host(address), bytes.data(), bytes.size());
+}
+
+void MachineImpl::save(StateWriter& writer, MachineCore::WithRam with_ram) {
   writer.tag("mach");
   writer.put(static_cast<uint64_t>(vcpus_.size()));
-  core_.save(writer);
+  core_.save(writer, with_ram);
   for (const auto& vcpu : vcpus_) vcpu->save(writer);
   for (const auto& apic : apics_) apic->save(writer);
   for (Device* device : devices()) device->save(writer);
@@ -220,11 +275,11 @@ void MachineImpl::save(StateWriter& writer) {
   writer.put(turn_began_);
 }
 
-Expected<void> MachineImpl::restore(std::span<const uint8_t> state) {
+Expected<void> MachineImpl::restore(std::span<const uint8_t> state, MachineCore::WithRam with_ram) {
   StateReader reader(state);
   reader.expect_tag("mach");
   if (reader.get<uint64_t>() != vcpus_.size()) reader.fail("the snapshot has another number of CPUs");
-  core_.restore(reader);
+  core_.restore(reader, with_ram);
   for (const auto& vcpu : vcpus_) vcpu->restore(reader);
   for (const auto& apic : apics_) apic->restore(reader);
   for (Device* device : devices()) device->restore(reader);

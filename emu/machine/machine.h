@@ -14,10 +14,15 @@
 
 #include "base/error.h"
 #include "base/state_io.h"
+#include "cpu/cpu_engine.h"
 #include "devices/debug_console.h"
 #include "devices/uart16550.h"
+#include "machine/debug_control.h"
 #include "machine/observer.h"
+#include "memory/ram.h"
 #include "x86/control_registers.h"
+#include "x86/page_walk.h"
+#include "x86/tlb.h"
 
 namespace mmuscope {
 
@@ -64,17 +69,41 @@ class Machine {
   virtual void add_observer(MachineObserver& observer) = 0;
   virtual void remove_observer(MachineObserver& observer) = 0;
 
-  // Runs until icount() == limit exactly, or the machine ends. Ended machines return at once.
+  // Runs until icount() == limit exactly, or the machine ends, or debug_control() stops it (kRunning then).
+  // Ended machines return at once.
   virtual RunResult run(uint64_t limit) = 0;
+  virtual DebugControl& debug_control() = 0;
+  virtual void watches_changed() = 0;
 
   virtual uint64_t icount() const = 0;
+  virtual Position position() const = 0;
   virtual unsigned cpu_count() const = 0;
   virtual x86::CpuState cpu_state(unsigned cpu) = 0;  // as of now
   virtual std::string describe() = 0;                 // registers and position of every CPU, several lines
+  virtual unsigned current_cpu() const = 0;           // whose turn it is
+  virtual uint32_t pid(unsigned cpu) const = 0;       // as in Moment
+  virtual const MachineConfig& config() const = 0;
+  virtual const Ram& ram() const = 0;
+  virtual const x86::Tlb& tlb(unsigned cpu) const = 0;
+  virtual x86::PagingContext paging_context(unsigned cpu) = 0;  // of a data access, as of now
+  virtual CpuEngine::FxsaveImage fpu(unsigned cpu) = 0;
+
+  // For debuggers: changes the guest. Registers: all of CpuState, unchecked.
+  virtual void set_cpu_state(unsigned cpu, const x86::CpuState& state) = 0;
+  virtual void set_fpu(unsigned cpu, const CpuEngine::FxsaveImage& image) = 0;
+  // Within one page of RAM; what the engines made of it is made anew.
+  virtual void write_ram(x86::PhysicalAddress address, std::span<const uint8_t> bytes) = 0;
 
   virtual void save(StateWriter& writer) = 0;
   // A machine created with the same configuration takes over the state; observers are not told.
   virtual Expected<void> restore(std::span<const uint8_t> state) = 0;
+
+  // The same without RAM, for checkpoints that keep it by pages: take_dirty_pages() are the indices of those
+  // written since the last call, ascending; set_ram_page() puts one back without marking it.
+  virtual void save_without_ram(StateWriter& writer) = 0;
+  virtual Expected<void> restore_without_ram(std::span<const uint8_t> state) = 0;
+  virtual std::vector<uint64_t> take_dirty_pages() = 0;
+  virtual void set_ram_page(uint64_t index, std::span<const uint8_t> bytes) = 0;
 };
 
 }  // namespace mmuscope

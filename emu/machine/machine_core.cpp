@@ -84,14 +84,54 @@ void MachineCore::end(EndReason reason, std::string report, uint32_t value) {
   ended = {.reason = reason, .exit_value = value, .report = std::move(report)};
 }
 
-void MachineCore::save(StateWriter& writer) const {
+bool MachineCore::debug_watched(std::optional<x86::LinearAddress> linear, x86::PhysicalAddress page) const {
+  for (const WatchSpec& watch : debug.watches) {
+    if (!watch.physical && !linear) continue;
+    const uint64_t first = watch.address & x86::kPageMask;
+    const uint64_t last = (watch.address + watch.bytes - 1) & x86::kPageMask;
+    const uint64_t at = (watch.physical ? page : *linear) & x86::kPageMask;
+    if (at >= first && at <= last) return true;
+  }
+  return false;
+}
+
+// A linear watch is compared where its page lies now: the instruction has just used that translation.
+void MachineCore::watch_access(const Vcpu& vcpu, std::optional<x86::LinearAddress> linear,
+                               x86::PhysicalAddress address, unsigned size, bool write) {
+  for (const WatchSpec& watch : debug.watches) {
+    if (!(write ? watch.writes : watch.reads)) continue;
+    for (uint64_t done = 0; done < watch.bytes;) {
+      const uint64_t at = watch.address + done;
+      const uint64_t part = std::min(watch.bytes - done, x86::kPageSize - (at & ~x86::kPageMask));
+      done += part;
+      const uint64_t seen = watch.physical || !linear ? address : *linear;
+      const auto wanted = watch.physical || linear ? std::optional(at) : vcpu.translated(at);
+      if (!wanted || seen + size <= *wanted || seen >= *wanted + part) continue;
+      debug.stop = true;
+      if (!debug.hit)
+        debug.hit = DebugHit{.kind = DebugHit::Kind::kWatch,
+                             .cpu = vcpu.index(),
+                             .watch = watch,
+                             .address = at + (std::max(seen, *wanted) - *wanted),
+                             .write = write};
+    }
+  }
+}
+
+void MachineCore::forget_code_of(x86::PhysicalAddress page) {
+  if (code_pages.is_code(page)) make_data(page);
+}
+
+void MachineCore::save(StateWriter& writer, WithRam with_ram) const {
   writer.tag("core");
+  writer.put(events_);
+  writer.put(events_at_);
   writer.put(icount);
   writer.put(idle);
   writer.put(ended.reason);
   writer.put(ended.exit_value);
   writer.put_bytes({reinterpret_cast<const uint8_t*>(ended.report.data()), ended.report.size()});
-  ram.save(writer);
+  if (with_ram == WithRam::kYes) ram.save(writer);
   writer.put(static_cast<uint64_t>(ranges_.size()));
   for (const WatchedRange& range : ranges_) range.save(writer);
   writer.put(static_cast<uint64_t>(windows_.size()));
@@ -103,16 +143,21 @@ void MachineCore::save(StateWriter& writer) const {
   }
 }
 
-void MachineCore::restore(StateReader& reader) {
+void MachineCore::restore(StateReader& reader, WithRam with_ram) {
   reader.expect_tag("core");
+  reader.get(events_);
+  reader.get(events_at_);
   reader.get(icount);
   reader.get(idle);
   reader.get(ended.reason);
   reader.get(ended.exit_value);
   const std::vector<uint8_t> report = reader.get_bytes();
   ended.report.assign(report.begin(), report.end());
-  ram.restore(reader);
-  code_pages.forget();
+  if (with_ram == WithRam::kYes) {
+    for (uint64_t page = 0; page < ram.page_count(); ++page) forget_code_of(ram.page_address(page));
+    ram.restore(reader);
+    code_pages.forget();
+  }
   ranges_.clear();
   for (uint64_t left = reader.get<uint64_t>(); left > 0 && reader.ok(); --left) {
     ranges_.emplace_back("", 0, 0);

@@ -73,7 +73,8 @@ class MachineCore {
 
   uint64_t icount = 0;  // instructions of all CPUs, up to date between engine runs
   uint64_t idle = 0;    // time that passed while every CPU was halted
-  RunResult ended;      // reason kRunning until the machine ends
+  DebugControl debug;
+  RunResult ended;  // reason kRunning until the machine ends
 
   GuestTime now() const;
   uint32_t port_read(unsigned cpu, uint16_t port, unsigned size);
@@ -92,6 +93,18 @@ class MachineCore {
   void open_window(uint32_t pid, bool fault);
   void close_window(const Moment& moment, bool fault);
 
+  // An event was delivered: see Position.
+  void count_event() {
+    events_ = position().events + 1;
+    events_at_ = icount;
+  }
+  Position position() const { return {icount, events_at_ == icount ? events_ : 0}; }
+
+  // Watches of a debugger. `linear` where the access has one.
+  bool debug_watched(std::optional<x86::LinearAddress> linear, x86::PhysicalAddress page) const;
+  void watch_access(const Vcpu& vcpu, std::optional<x86::LinearAddress> linear, x86::PhysicalAddress address,
+                    unsigned size, bool write);
+
   void end(EndReason reason, std::string report, uint32_t value = 0);
   bool is_ended() const { return ended.reason != EndReason::kRunning; }
 
@@ -101,8 +114,11 @@ class MachineCore {
   }
   bool observed() const { return !observers.empty(); }
 
-  void save(StateWriter& writer) const;
-  void restore(StateReader& reader);
+  enum class WithRam : bool { kNo, kYes };
+  void save(StateWriter& writer, WithRam with_ram) const;
+  void restore(StateReader& reader, WithRam with_ram);
+  // RAM was replaced under the engines.
+  void forget_code_of(x86::PhysicalAddress page);
 
  private:
   struct Window {
@@ -110,6 +126,7 @@ class MachineCore {
     bool fault = false;
     std::vector<uint32_t> handles;
   };
+  uint64_t events_ = 0, events_at_ = ~uint64_t{0};
   std::vector<WatchedRange> ranges_;
   std::vector<Window> windows_;
 };

@@ -25,11 +25,14 @@ bool Vcpu::runnable() const {
 void Vcpu::run(uint64_t budget) {
   const uint64_t end = instructions_ + budget;
   yield_ = false;
-  while (!core_.is_ended() && !yield_) {
+  DebugControl& debug = core_.debug;
+  while (!core_.is_ended() && !yield_ && !debug.stop && instructions_ < end) {
     if (interrupt_waiting() && take_interrupt()) continue;
-    if (state_.halted || state_.wait_for_sipi || instructions_ >= end) break;
-    const Stop stop =
-        engine_->run({.instructions = end - instructions_, .stop_when_interruptible = interrupt_waiting()});
+    if (state_.halted || state_.wait_for_sipi) break;
+    const Stop stop = engine_->run({.breakpoints = &debug.breakpoints,
+                                    .leaving = debug.leaving,
+                                    .instructions = end - instructions_,
+                                    .stop_when_interruptible = interrupt_waiting()});
     account();
     handle(stop);
   }
@@ -41,13 +44,20 @@ void Vcpu::account() {
   accounted_ = engine_->executed();
   instructions_ += executed;
   core_.icount += executed;
-  if (executed != 0) stuck_ = 0;
+  if (executed != 0) {
+    stuck_ = 0;
+    core_.debug.leaving = false;
+  }
 }
 
 void Vcpu::handle(const Stop& stop) {
   // What an instruction touched before it was refused does not count: it runs again from its start.
   if (stop.reason != StopReason::kTrapped) trapped_.clear();
   switch (stop.reason) {
+    case StopReason::kBreakpoint:
+      core_.debug.stop = true;
+      core_.debug.hit = DebugHit{.kind = DebugHit::Kind::kBreakpoint, .cpu = index_, .watch = {}};
+      return;
     case StopReason::kBudget:
     case StopReason::kInterruptWindow:
       return;
@@ -70,12 +80,15 @@ void Vcpu::handle(const Stop& stop) {
       ++instructions_;
       ++core_.icount;
       stuck_ = 0;
+      core_.debug.leaving = false;
       yield_ = yield_ || state_.halted || core_.debug_exit->value();
       return;
     }
     case StopReason::kTrapped:
-      for (const TrappedAccess& access : trapped_)
+      for (const TrappedAccess& access : trapped_) {
         core_.count_access(access.address, access.size, access.write);
+        core_.watch_access(*this, std::nullopt, access.address, access.size, access.write);
+      }
       trapped_.clear();
       yield_ = true;
       return;
@@ -189,6 +202,9 @@ void Vcpu::raise(const Event& first, const x86::WalkTrace* walk) {
   }
   state_.interrupt_shadow = 0;
   store();
+  core_.count_event();
+  core_.debug.leaving = false;
+  if (core_.debug.stop_after_event) core_.debug.stop = true;
 }
 
 void Vcpu::raise_page_fault(const x86::PageFault& fault, const x86::WalkTrace& walk) {

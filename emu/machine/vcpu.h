@@ -49,6 +49,11 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   Moment moment();
   std::string describe();  // position and registers, several lines
   const x86::Tlb& tlb() const { return tlb_; }
+  // By the TLB alone: where `linear` was when it was last used.
+  std::optional<x86::PhysicalAddress> translated(x86::LinearAddress linear) const;
+  x86::PagingContext paging_context() {
+    return paging_context({.linear = 0, .type = x86::AccessType::kRead, .user = false});
+  }
   // Instructions that the engine has executed and the core does not know yet: non-zero only within a run.
   uint64_t unaccounted() const { return engine_ ? engine_->executed() - accounted_ : 0; }
 

@@ -67,7 +67,8 @@ Fill Vcpu::fill(const Access& asked) {
   const bool code = core_.code_pages.is_code(page);
   if (access.type == AccessType::kFetch)
     return {.kind = code ? Fill::Kind::kRam : Fill::Kind::kDenied, .page = page};
-  if (core_.watched(page)) return {.kind = Fill::Kind::kTrapped, .page = page};
+  if (core_.watched(page) || core_.debug_watched(access.linear, page))
+    return {.kind = Fill::Kind::kTrapped, .page = page};
   if (code && access.type == AccessType::kWrite) return {};
   writable = writable && !code;
   if (writable) {
@@ -75,6 +76,12 @@ Fill Vcpu::fill(const Access& asked) {
     core_.code_pages.set_writable(page);
   }
   return {.kind = Fill::Kind::kRam, .writable = writable, .page = page};
+}
+
+std::optional<PhysicalAddress> Vcpu::translated(x86::LinearAddress linear) const {
+  if (!(state_.cr0 & x86::cr0::kPg)) return linear;
+  const x86::TlbEntry* entry = tlb_.peek(linear, pcid());
+  return entry != nullptr ? std::optional(entry->page.physical(linear)) : std::nullopt;
 }
 
 const uint8_t* Vcpu::code(x86::LinearAddress linear, PhysicalAddress* page) {
@@ -264,6 +271,7 @@ bool Vcpu::compare_exchange_entry(PhysicalAddress address, uint64_t expected, ui
   uint8_t* host = core_.ram.host(address);
   if (host == nullptr) return true;
   core_.wrote(address);
+  core_.watch_access(*this, std::nullopt, address, 8, true);
   return std::atomic_ref(*reinterpret_cast<uint64_t*>(host)).compare_exchange_strong(expected, desired);
 }
 
@@ -275,6 +283,7 @@ std::expected<uint64_t, Event> Vcpu::read(x86::LinearAddress linear, unsigned si
     const auto physical =
         translate({.linear = at, .type = AccessType::kRead, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
+    core_.watch_access(*this, at, *physical, here, false);
     uint64_t part = ~uint64_t{0};  // where no memory answers
     if (const uint8_t* host = core_.ram.host(*physical)) {
       part = 0;
@@ -294,6 +303,7 @@ std::expected<void, Event> Vcpu::write(x86::LinearAddress linear, unsigned size,
         translate({.linear = at, .type = AccessType::kWrite, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
     core_.wrote(*physical);
+    core_.watch_access(*this, at, *physical, here, true);
     const uint64_t part = value >> (8 * done);
     if (uint8_t* host = core_.ram.host(*physical)) std::memcpy(host, &part, here);
     done += here;

@@ -160,6 +160,8 @@ void UnicornEngine::enter_block(uint64_t address, uint32_t size) {
     return;
   }
   if (single_ && block_ != nullptr) return halt(Halt::kBlockEdge, address);
+  if (breakpoints_ != nullptr && last_rep_ != address)
+    if (const Halt why = breakpoint_in(address, size); why != Halt::kNone) return halt(why, address);
   if (code_size_ != CodeSize::k64) refresh_mode();
   const BlockInfo* info = blocks_.find(address, size, code_size_);
   if (!info->system.empty() && needs_arming(*info, address, size)) {
@@ -175,6 +177,17 @@ void UnicornEngine::enter_block(uint64_t address, uint32_t size) {
     if (info->count > budget_) return halt(Halt::kBlockEdge, address);
   }
   count_block(info, address, phantom ? 0 : info->count);
+}
+
+// Stops in front of a breakpoint. A block that has one further inside is executed instruction by instruction.
+UnicornEngine::Halt UnicornEngine::breakpoint_in(uint64_t address, uint32_t size) const {
+  auto next = breakpoints_->lower_bound(address);
+  if (next != breakpoints_->end() && *next == address) {
+    if (address != leaving_ || executed() != began_) return Halt::kBreakpoint;
+    ++next;
+  }
+  const bool inside = next != breakpoints_->end() && *next - address < size;
+  return inside && !single_ ? Halt::kBlockEdge : Halt::kNone;
 }
 
 // QEMU re-enters a REP instruction for each iteration, and once more to find its count zero: that is no
@@ -227,6 +240,10 @@ Stop UnicornEngine::run(const RunRequest& request) {
   budget_end_ = executed() + request.instructions;
   budget_ = request.instructions;
   want_window_ = request.stop_when_interruptible;
+  const bool any_breakpoints = request.breakpoints != nullptr && !request.breakpoints->empty();
+  breakpoints_ = any_breakpoints ? request.breakpoints : nullptr;
+  leaving_ = request.leaving ? rip_ + cs_base_ : kNoAddress;
+  began_ = executed();
   if (want_window_ && interruptible(shadow_)) return {.reason = StopReason::kInterruptWindow};
   bool single = false;
   unsigned careful = 0;  // single steps left after a fetch beyond the page of RIP was denied
@@ -258,7 +275,7 @@ uc_err UnicornEngine::enter(bool single) {
   block_ = previous_ = nullptr;
   denied_ = denied_trap_ = false;
   repeating_ = kNoAddress;
-  plain_run_ = !single && !want_window_ && code_size_ == CodeSize::k64;
+  plain_run_ = !single && !want_window_ && breakpoints_ == nullptr && code_size_ == CodeSize::k64;
   const uc_err error = uc_emu_start(uc_, rip_, 0, 0, 0);
   plain_run_ = false;
   if (code_size_ != CodeSize::k64) refresh_mode();
@@ -266,6 +283,7 @@ uc_err UnicornEngine::enter(bool single) {
     uc_reg_read(uc_, UC_X86_REG_RIP, &rip_);
   }
   const bool between_blocks = halt_ == Halt::kBlockEdge || halt_ == Halt::kWindow || halt_ == Halt::kArm ||
+                              halt_ == Halt::kBreakpoint ||
                               (denied_ && denied_access_.type == x86::AccessType::kFetch);
   if (block_ == nullptr) return error;
   if (between_blocks)
@@ -296,6 +314,7 @@ std::optional<Stop> UnicornEngine::settle(uc_err error) {
     const BlockInfo::System* found = block_->system_at(rip_ + cs_base_ - block_linear_);
     return Stop{.reason = StopReason::kSystemInstruction, .instruction = found->instruction};
   }
+  if (halt_ == Halt::kBreakpoint) return Stop{.reason = StopReason::kBreakpoint};
   if (halt_ == Halt::kWindow) return Stop{.reason = StopReason::kInterruptWindow};
   if (halt_ == Halt::kBlockEdge) return std::nullopt;
   if (halt_ == Halt::kInterrupt) return settle_interrupt();

@@ -50,12 +50,14 @@ class UnicornEngine final : public CpuEngine {
   void forget_page(x86::LinearAddress linear) override;
   void forget_all() override;
   void forget_code(x86::PhysicalAddress page) override;
+  FxsaveImage fpu() override;
+  void set_fpu(const FxsaveImage& image) override;
   void save(StateWriter& writer) override;
   void restore(StateReader& reader) override;
 
  private:
   // What a callback wants once uc_emu_start has returned.
-  enum class Halt : uint8_t { kNone, kBlockEdge, kArm, kSystem, kInterrupt, kWindow };
+  enum class Halt : uint8_t { kNone, kBlockEdge, kArm, kSystem, kInterrupt, kWindow, kBreakpoint };
 
   UnicornEngine(Ram& ram, EngineClient& client);
   Expected<void> open();
@@ -81,6 +83,7 @@ class UnicornEngine final : public CpuEngine {
   Stop trapped_step();
   void arm(uint64_t linear, uint32_t size);
   void leave_block_at(uint64_t rip);
+  Halt breakpoint_in(uint64_t address, uint32_t size) const;
   bool phantom_repetition(const BlockInfo& info, uint64_t address);
   void skip_phantom();
   bool interruptible(bool shadow);
@@ -110,6 +113,11 @@ class UnicornEngine final : public CpuEngine {
   bool shadow_ = false;  // the instruction at rip_ is in an interrupt shadow
   uint64_t last_rep_ =
       kNoAddress;  // linear address of the REP instruction that was executed last, if it was the last
+
+  // Within one run().
+  const std::set<x86::LinearAddress>* breakpoints_ = nullptr;  // nullptr when there are none
+  uint64_t leaving_ = kNoAddress;                              // the one at which the run began
+  uint64_t began_ = 0;                                         // executed() then
 
   // Within one uc_emu_start.
   Halt halt_ = Halt::kNone;
