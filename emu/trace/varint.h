@@ -63,6 +63,7 @@ class ByteReader {
   void difference(uint64_t& value, uint64_t base) { value = base + unzigzag(number()); }
   void text(char* characters, size_t size) {
     if (size > rest_.size()) return fail();
+    if (size == 0) return;  // there may be no bytes to point at
     std::memcpy(characters, rest_.data(), size);
     rest_ = rest_.subspan(size);
   }
