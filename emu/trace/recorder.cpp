@@ -63,11 +63,8 @@ void Recorder::put(const Event& event) {
     const std::string path(text, strnlen(text, sizeof point->record.text));
     if (!known_images_.contains(path)) add_image(path, images_(path));
   }
-  if (events_ == 0) {
-    first_event_ = event.seq;
-    epoch_ = event.moment.icount >> kEpochShift;
-  }
-  EMU_CHECK(event.seq == first_event_ + events_, "events are numbered without gaps");
+  if (events_ == 0) epoch_ = event.moment.icount >> kEpochShift;
+  EMU_CHECK(event.seq == first_event_ + events_, "events are numbered from 1 without gaps");
   encoder_.encode(event, payload_);
   ++events_;
   if (payload_.size() >= kBlockBytes) seal();
@@ -81,16 +78,15 @@ void Recorder::add_image(const std::string& path, const SymbolTable& symbols) {
   ByteWriter writer(payload);
   writer.number(path.size());
   writer.text(path.data(), path.size());
-  symbols.encode(payload);
-  if (payload.size() <= kLargestBlock) write_block(BlockKind::kSymbols, 0, 0, payload);
+  if (symbols.encode(payload) && payload.size() <= kLargestBlock)
+    write_block(BlockKind::kSymbols, 0, 0, payload);
 }
 
 Expected<void> Recorder::close(const RunEnd& end) {
-  const uint64_t recorded = events_ > 0 ? first_event_ + events_ : first_event_;
   seal();
   std::vector<uint8_t> payload;
   end.encode(payload);
-  write_block(BlockKind::kEnd, recorded, 0, payload);
+  write_block(BlockKind::kEnd, first_event_, 0, payload);
   if (::close(fd_) != 0 && error_ == 0) error_ = errno;
   fd_ = -1;
   if (error_ != 0)

@@ -55,7 +55,7 @@ class Recorder final : public EventSink {
   std::set<std::string> known_images_;
   EventEncoder encoder_;
   std::vector<uint8_t> payload_;
-  uint64_t first_event_ = 0;
+  uint64_t first_event_ = 1;  // of the block that is being filled
   uint32_t events_ = 0;
   uint64_t epoch_ = 0;
   int error_ = 0;  // errno of the first write that failed
