@@ -27,7 +27,7 @@ class Recorder final : public EventSink {
   // The symbols of the program at a path of the guest; empty when there are none. May be null.
   using ImageSource = std::function<SymbolTable(const std::string& path)>;
 
-  // Creates or overwrites the file. kUsage when that cannot be done.
+  // Creates or overwrites the file. kUsage when that cannot be done, or another run is writing it.
   static Expected<std::unique_ptr<Recorder>> create(const std::string& path, const TraceInfo& info,
                                                     const SymbolTable& kernel, ImageSource images);
   ~Recorder() override;

@@ -256,7 +256,7 @@ TEST(TraceFile, CutAnywhereItGivesWholeBlocksAndAWarning) {
 }
 
 TEST(TraceFile, EveryFlippedBitIsNoticed) {
-  const std::vector<Event> events = some_events(40);
+  const std::vector<Event> events = some_events(20);
   const std::string whole = record(events);
   for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
     SCOPED_TRACE(bit);
@@ -345,6 +345,48 @@ TEST(TraceFile, AFullDiskEndsTheWritingAndIsReportedAtTheEnd) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::kHost);
   EXPECT_EQ(done.error().message, "trace /dev/full is not complete: No space left on device");
+}
+
+TEST(TraceFile, OneRunAtATimeWritesAFile) {
+  const Path path;
+  auto first = Recorder::create(path.text(), some_info(), kKernelSymbols, images());
+  ASSERT_TRUE(first);
+  const std::vector<Event> events = some_events(100);
+  for (const Event& event : events) {
+    (*first)->put(event);
+    const auto second = Recorder::create(path.text(), some_info(), {}, {});
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().kind, ErrorKind::kUsage);
+    EXPECT_EQ(second.error().message, "cannot write trace " + path.text() + ": another run is writing it");
+  }
+  ASSERT_TRUE((*first)->close(kEnd));
+  const Result result = read(path.contents());
+  EXPECT_EQ(result.events.size(), events.size());
+  EXPECT_TRUE(result.end);
+  EXPECT_TRUE(Recorder::create(path.text(), some_info(), {}, {}));
+}
+
+TEST(TraceFile, DevicesTakeAnyNumberOfRuns) {
+  auto first = Recorder::create("/dev/null", some_info(), {}, {});
+  auto second = Recorder::create("/dev/null", some_info(), {}, {});
+  ASSERT_TRUE(first && second);
+  EXPECT_TRUE((*first)->close(kEnd));
+  EXPECT_TRUE((*second)->close(kEnd));
+}
+
+TEST(TraceFile, APipeCarriesATrace) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  auto recorder = Recorder::create(fmt::format("/dev/fd/{}", ends[1]), some_info(), {}, {});
+  ASSERT_TRUE(recorder);
+  const std::vector<Event> events = some_events(10);
+  for (const Event& event : events) (*recorder)->put(event);
+  ASSERT_TRUE((*recorder)->close(kEnd));
+  ::close(ends[1]);
+  const auto reader = Reader::open(fmt::format("/dev/fd/{}", ends[0]));
+  ASSERT_TRUE(reader);
+  EXPECT_EQ(reader->info().command_line, some_info().command_line);
+  ::close(ends[0]);
 }
 
 TEST(TraceFile, AnOlderFileIsOverwritten) {
