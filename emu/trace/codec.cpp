@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "x86/paging_entry.h"
 
@@ -12,7 +13,33 @@ namespace {
 using x86::AccessType;
 namespace pte = x86::pte;
 
-// Each function below is the layout of one thing for both directions: Io is ByteWriter, and values are read,
+// ByteWriter with room for one event, which goes into the block in one piece.
+class EventWriter {
+ public:
+  static constexpr bool kReads = false;
+
+  void byte(uint8_t value) { buffer_[size_++] = value; }
+  void number(uint64_t value) { size_ += put_number(buffer_.data() + size_, value); }
+  void difference(uint64_t value, uint64_t base) { number(zigzag(value - base)); }
+  void text(const char* characters, size_t size) {
+    std::memcpy(buffer_.data() + size_, characters, size);
+    size_ += size;
+  }
+  void fail() {}
+
+  std::span<const uint8_t> bytes() const { return {buffer_.data(), size_}; }
+
+ private:
+  // A TLB insert is the longest: five numbers of the moment, the access, five steps of three, four more of
+  // the entry, 26 in all, and fewer than 26 small fields.
+  static constexpr size_t kMost = 512;
+  static_assert(kMost > 26 * kLongestNumber + 26);
+
+  std::array<uint8_t, kMost> buffer_;
+  size_t size_ = 0;
+};
+
+// Each function below is the layout of one thing for both directions: Io is EventWriter, and values are read,
 // or ByteReader, and values are set. `word` packs small fields into one number.
 template <typename Io, typename Pack, typename Unpack>
 uint64_t word(Io& io, Pack pack, Unpack unpack) {
@@ -331,12 +358,13 @@ void emplace(Payload& payload, size_t index, std::index_sequence<I...>) {
 
 void EventEncoder::encode(const Event& event, std::vector<uint8_t>& bytes) {
   static_assert(std::variant_size_v<Payload> <= 8, "the type has three bits");
-  ByteWriter writer(bytes);
+  EventWriter writer;
   Event values = event;  // the layout functions set what they code, to itself when they write
   uint8_t type = static_cast<uint8_t>(event.payload.index());
   moment(writer, state_, type, values.moment);
   CodecState::PerCpu& cpu = state_.cpus[event.moment.cpu];
   std::visit([&](auto& payload) { code(writer, values.moment, cpu, payload); }, values.payload);
+  bytes.insert(bytes.end(), writer.bytes().begin(), writer.bytes().end());
 }
 
 bool EventDecoder::decode(Event& event) {

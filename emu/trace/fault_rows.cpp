@@ -111,6 +111,7 @@ void FaultRows::give_up(uint64_t index) {
 }
 
 void FaultRows::task_ended(TaskId task) {
+  if (task <= 0) return;  // idle CPUs do not end
   for (uint64_t index = first_; index < first_ + rows_.size(); ++index)
     if (TaskId{pending(index).row.moment.pid} == task) give_up(index);
   open_.erase(task);

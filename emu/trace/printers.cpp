@@ -54,6 +54,15 @@ std::string cut(std::string text, size_t width) {
   return text;
 }
 
+// One line for a terminal. Names come from programs inside: nothing of them may move the cursor, and what
+// does not fit is cut off, so that rows stay rows.
+void row(std::ostream& out, std::string text) {
+  constexpr size_t kColumns = 120;
+  for (char& character : text)
+    if (character < ' ' || character > '~') character = '?';
+  out << cut(std::move(text), kColumns) << '\n';
+}
+
 template <typename T>
 Json optional_json(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
@@ -85,7 +94,12 @@ std::string rights(const x86::Translation& page) {
   return text;
 }
 
-const char* outcome_of(const FaultRow& row) { return row.outcome ? fault_outcome_name(*row.outcome) : "-"; }
+// A kernel that is newer may tell outcomes that have no name here.
+std::string outcome_name(trace_abi::FaultOutcome outcome) {
+  const std::string_view name = fault_outcome_name(outcome);
+  if (name != "unknown") return std::string(name);
+  return fmt::format("outcome-{}", static_cast<uint64_t>(outcome));
+}
 
 }  // namespace
 
@@ -99,24 +113,28 @@ bool FaultFilter::accepts(const FaultRow& row) const {
 
 // ---- faults
 
-void FaultPrinter::header() {
-  if (format_ == Format::kJson) return;
-  out_ << fmt::format("{:>6} {:>3} {:>3} {:<12} {:>16} {:<17} {:>7} {:<7}  {:<12} {:>6}  {}\n", "seq", "cpu",
-                      "pid", "access", "address", "reason", "entry", "-> now", "outcome", "instr", "where");
+namespace {
+constexpr char kFaultColumns[] = "{:>6} {:>3} {:>3} {:<12} {:>16} {:<18} {:>8} {:<8} {:<12} {:>6}  {}";
 }
 
-void FaultPrinter::print(const FaultRow& row) {
-  const Moment& at = row.moment;
-  const x86::PageFault& fault = row.fault;
+void FaultPrinter::header() {
+  if (format_ == Format::kJson) return;
+  row(out_, fmt::format(kFaultColumns, "seq", "cpu", "pid", "access", "address", "reason", "entry", "-> now",
+                        "outcome", "instr", "where"));
+}
+
+void FaultPrinter::print(const FaultRow& fault_row) {
+  const Moment& at = fault_row.moment;
+  const x86::PageFault& fault = fault_row.fault;
   if (format_ == Format::kJson) {
     Json json;
-    json["seq"] = row.seq;
+    json["seq"] = fault_row.seq;
     json["icount"] = at.icount;
     json["cpu"] = at.cpu;
     json["pid"] = at.pid;
     json["cpl"] = at.cpl;
     json["rip"] = hex(at.rip);
-    json["symbol"] = row.symbol;
+    json["symbol"] = fault_row.symbol;
     json["address"] = hex(fault.access.linear);
     json["access"] = access_type_name(fault.access.type);
     json["error_code"] = fault.error_code();
@@ -124,27 +142,27 @@ void FaultPrinter::print(const FaultRow& row) {
     json["level"] = fault.level;
     json["entry_address"] = hex(fault.entry_address);
     json["entry_before"] = hex(fault.entry_value);
-    json["entry_after"] = row.entry_after ? Json(hex(*row.entry_after)) : Json(nullptr);
-    json["outcome"] = row.outcome ? Json(fault_outcome_name(*row.outcome)) : Json(nullptr);
-    json["handler_instructions"] = row.outcome ? Json(row.handler.instructions) : Json(nullptr);
+    json["entry_after"] = fault_row.entry_after ? Json(hex(*fault_row.entry_after)) : Json(nullptr);
+    json["outcome"] = fault_row.outcome ? Json(outcome_name(*fault_row.outcome)) : Json(nullptr);
+    json["handler_instructions"] = fault_row.outcome ? Json(fault_row.handler.instructions) : Json(nullptr);
     return line(out_, json);
   }
-  const std::string where = row.symbol.empty() ? fmt::format("{:x}", at.rip) : row.symbol;
+  const std::string where = fault_row.symbol.empty() ? fmt::format("{:x}", at.rip) : fault_row.symbol;
   const std::string reason =
       fmt::format("{} {}", fault_reason_name(fault.reason), x86::pte::level_name(fault.level));
-  out_ << fmt::format("{:>6} {:>3} {:>3} {:<12} {:>16x} {:<17} {:>7} {:<7}  {:<12} {:>6}  {}\n", row.seq,
-                      at.cpu, at.pid, access_name(fault.access), fault.access.linear, cut(reason, 17),
-                      letters(fault.entry_value), row.entry_after ? letters(*row.entry_after) : "",
-                      outcome_of(row), row.outcome ? fmt::to_string(row.handler.instructions) : "",
-                      cut(where, 24));
+  row(out_, fmt::format(kFaultColumns, fault_row.seq, at.cpu, at.pid, access_name(fault.access),
+                        fmt::format("{:x}", fault.access.linear), cut(reason, 18), letters(fault.entry_value),
+                        fault_row.entry_after ? letters(*fault_row.entry_after) : "",
+                        fault_row.outcome ? outcome_name(*fault_row.outcome) : "-",
+                        fault_row.outcome ? fmt::to_string(fault_row.handler.instructions) : "", where));
 }
 
 // ---- TLB
 
 void TlbPrinter::header() {
   if (format_ == Format::kJson) return;
-  out_ << fmt::format("{:>6} {:>3} {:>3} {:<6} {:<15} {:>4} {:>16} {:<4} {:>11} {:<6}  {}\n", "seq", "cpu",
-                      "pid", "event", "cause", "pcid", "linear", "size", "physical", "rights", "where");
+  row(out_, fmt::format("{:>6} {:>3} {:>3} {:<6} {:<18} {:>4} {:>16} {:<4} {:>11} {:<6}  {}", "seq", "cpu",
+                        "pid", "event", "cause", "pcid", "linear", "size", "physical", "rights", "where"));
 }
 
 void TlbPrinter::print(const Event& event) {
@@ -191,15 +209,15 @@ void TlbPrinter::print(const Event& event) {
     return line(out_, json);
   }
   const std::string where = symbol.empty() ? fmt::format("{:x}", at.rip) : symbol;
-  const auto head = fmt::format("{:>6} {:>3} {:>3} {:<6} {:<15}", event.seq, at.cpu, at.pid, what, cause);
+  const auto head = fmt::format("{:>6} {:>3} {:>3} {:<6} {:<18}", event.seq, at.cpu, at.pid, what, cause);
   if (entry != nullptr) {
     const x86::Translation& page = entry->page;
-    out_ << fmt::format("{} {:>4} {:>16x} {:<4} {:>11x} {:<6}  {}\n", head, entry->pcid, page.linear_base,
-                        size_name(page.size), page.physical_base, rights(page), cut(where, 36));
+    row(out_, fmt::format("{} {:>4} {:>16x} {:<4} {:>11x} {:<6}  {}", head, entry->pcid, page.linear_base,
+                          size_name(page.size), page.physical_base, rights(page), where));
   } else {
-    out_ << fmt::format(
-        "{} {:>4} {:>16} {:<4} {:>11} {:<6}  {}\n", head, flush->pcid ? fmt::to_string(*flush->pcid) : "all",
-        flush->linear != 0 ? fmt::format("{:x}", flush->linear) : "-", "", "", "", cut(where, 36));
+    const std::string pcid = flush->pcid ? fmt::to_string(*flush->pcid) : "all";
+    const std::string linear = flush->linear != 0 ? fmt::format("{:x}", flush->linear) : "-";
+    row(out_, fmt::format("{} {:>4} {:>16} {:<4} {:>11} {:<6}  {}", head, pcid, linear, "", "", "", where));
   }
 }
 
@@ -260,30 +278,30 @@ Expected<void> print_walk(std::ostream& out, Format format, const Event& event,
               insert != nullptr ? &insert->entry : nullptr, symbol);
     return {};
   }
-  out << fmt::format("event {}, a {}: {} of 0x{:016x} at instruction {}\n", event.seq, event_name(event),
-                     access_name(access), access.linear, at.icount);
-  out << fmt::format("cpu {}, pid {}, CPL {}, rip 0x{:016x} {}\n", at.cpu, at.pid, at.cpl, at.rip, symbol);
-  out << fmt::format("CR3 0x{:016x}, {}-level paging\n", at.cr3, at.la57 ? 5 : 4);
+  row(out, fmt::format("event {}, a {}: {} of 0x{:016x} at instruction {}", event.seq, event_name(event),
+                       access_name(access), access.linear, at.icount));
+  row(out, fmt::format("cpu {}, pid {}, CPL {}, rip 0x{:016x} {}", at.cpu, at.pid, at.cpl, at.rip, symbol));
+  row(out, fmt::format("CR3 0x{:016x}, {}-level paging", at.cr3, at.la57 ? 5 : 4));
   std::string path;
   for (const x86::WalkStep& step : walk) {
     const bool last = &step == &walk.last();
     path += fmt::format("{}{}[{}]", path.empty() ? "" : ".", x86::pte::level_name(step.level),
                         x86::pte::index_of(access.linear, step.level));
-    out << fmt::format("  {:<10} at 0x{:012x}: 0x{:016x}  {}\n",
-                       fmt::format("{}[{}]", x86::pte::level_name(step.level),
-                                   x86::pte::index_of(access.linear, step.level)),
-                       step.entry_address, step.entry_before, describe_entry(step.entry_before, last));
+    row(out, fmt::format("  {:<10} at 0x{:012x}: 0x{:016x}  {}",
+                         fmt::format("{}[{}]", x86::pte::level_name(step.level),
+                                     x86::pte::index_of(access.linear, step.level)),
+                         step.entry_address, step.entry_before, describe_entry(step.entry_before, last)));
     if (step.entry_after != step.entry_before)
-      out << fmt::format("  {:<10}    {:>14}  0x{:016x}  {}\n", "", "set by CPU", step.entry_after,
-                         describe_entry(step.entry_after, last));
+      row(out, fmt::format("  {:<10}    {:>14}  0x{:016x}  {}", "", "set by CPU", step.entry_after,
+                           describe_entry(step.entry_after, last)));
   }
   if (fault != nullptr) {
-    out << fmt::format("  refused at {}: {}, error code 0x{:x}\n", path,
-                       fault_reason_name(fault->fault.reason), fault->fault.error_code());
+    row(out, fmt::format("  refused at {}: {}, error code 0x{:x}", path,
+                         fault_reason_name(fault->fault.reason), fault->fault.error_code()));
   } else {
     const x86::Translation& page = insert->entry.page;
-    out << fmt::format("  {} -> physical 0x{:x}, page of {}, {}\n", path, page.physical(access.linear),
-                       size_name(page.size), rights(page));
+    row(out, fmt::format("  {} -> physical 0x{:x}, page of {}, {}", path, page.physical(access.linear),
+                         size_name(page.size), rights(page)));
   }
   return {};
 }
@@ -292,7 +310,7 @@ Expected<void> print_walk(std::ostream& out, Format format, const Event& event,
 
 namespace {
 
-constexpr size_t kNameWidth = 18;
+constexpr size_t kNameWidth = 18, kCountsWidth = 22;
 
 Json watch_json(const Tally& tally, const std::vector<std::string>& ranges) {
   Json json = Json::object();
@@ -316,30 +334,32 @@ Json tally_json(const Tally& tally, const std::vector<std::string>& ranges, bool
 }
 
 void tally_header(std::ostream& out, const char* what, const Stats& stats, bool counted) {
-  out << fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", what, kNameWidth, "count", "instr",
-                     "each", "tlb+", "tlb-", "flush");
+  std::string text = fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", what, kNameWidth, "count",
+                                 "instr", "each", "tlb+", "tlb-", "flush");
   if (counted)
-    for (const std::string& range : stats.ranges()) out << fmt::format("  {:>20}", range + " r/w/lines");
-  out << '\n';
+    for (const std::string& range : stats.ranges())
+      text += fmt::format("  {:>{}}", cut(range, 12) + " r/w/lines", kCountsWidth);
+  row(out, text);
 }
 
 void tally_row(std::ostream& out, const std::string& name, const Tally& tally, const Stats& stats,
                bool counted) {
   const uint64_t each = tally.measured != 0 ? tally.work.instructions / tally.measured : 0;
-  out << fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", cut(name, kNameWidth), kNameWidth,
-                     tally.count, tally.work.instructions, each, tally.work.tlb_inserts,
-                     tally.work.tlb_removals, tally.work.tlb_flushes);
+  std::string text = fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", cut(name, kNameWidth),
+                                 kNameWidth, tally.count, tally.work.instructions, each,
+                                 tally.work.tlb_inserts, tally.work.tlb_removals, tally.work.tlb_flushes);
   if (counted) {
     for (size_t i = 0; i < stats.ranges().size(); ++i) {
       const WatchCounts counts = i < tally.watched.size() ? tally.watched[i] : WatchCounts{};
-      out << fmt::format("  {:>20}", fmt::format("{}/{}/{}", counts.reads, counts.writes, counts.lines));
+      text += fmt::format("  {:>{}}", fmt::format("{}/{}/{}", counts.reads, counts.writes, counts.lines),
+                          kCountsWidth);
     }
   }
-  out << '\n';
+  row(out, text);
 }
 
 std::string outcome_key(uint64_t outcome) {
-  return outcome == 0 ? "(none told)" : fault_outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
+  return outcome == 0 ? "(none told)" : outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
 }
 
 }  // namespace
@@ -362,8 +382,8 @@ void print_stats(std::ostream& out, Format format, const Stats& stats, bool coun
       json["system_calls"][system_call_name(number)] = tally_json(tally, stats.ranges(), counted);
     return line(out, json);
   }
-  out << fmt::format("{} instructions; {} TLB inserts, {} removals, {} flushes\n", stats.total().instructions,
-                     stats.total().tlb_inserts, stats.total().tlb_removals, stats.total().tlb_flushes);
+  row(out, fmt::format("{} instructions; {} TLB inserts, {} removals, {} flushes", stats.total().instructions,
+                       stats.total().tlb_inserts, stats.total().tlb_removals, stats.total().tlb_flushes));
   out << "\n";
   tally_header(out, "page faults", stats, counted);
   for (const auto& [outcome, tally] : stats.faults())

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // What people and programs read: faults, TLB events, one walk and sums, as tables for a terminal of 120
-// columns and as JSON (docs/trace-format.md lists the fields). Addresses and entries are 0x%016x; in JSON
-// they are strings, because numbers of 64 bits do not survive most readers. Printers write to a stream and
-// leave its errors to the caller.
+// columns (what is longer is cut off and ends in "~") and as JSON (docs/trace-format.md lists the fields).
+// Addresses and entries are 0x%016x; in JSON they are strings, because numbers of 64 bits do not survive most
+// readers. Printers write to a stream and leave its errors to the caller.
 #pragma once
 
 #include <optional>
@@ -60,7 +60,7 @@ Expected<void> print_walk(std::ostream& out, Format format, const Event& event, 
 // `counted`: watched ranges were counted in this run.
 void print_stats(std::ostream& out, Format format, const Stats& stats, bool counted);
 
-// One word for what an event is: "page-fault", "tlb-insert", ...
+// What an event is: "page fault", "TLB insert", ...
 const char* event_name(const Event& event);
 
 // Hardware and software bits that are set, by name, highest last: "P W U A D EXCL key=3 XD"; "not present

@@ -109,6 +109,9 @@ Expected<bool> Reader::next_block() {
       return true;
     }
     case BlockKind::kEnd:
+      if (header.first_event != next_event_)
+        return damaged(fmt::format("it ends before event {} and has none after {}", header.first_event,
+                                   next_event_ - 1));
       end_.emplace();
       if (!RunEnd::decode(payload_, *end_)) {
         end_.reset();

@@ -2,6 +2,8 @@
 #include "trace/recorder.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,12 +34,29 @@ std::vector<uint8_t> file_header(const TraceInfo& info) {
   return header;
 }
 
+// Makes the file empty unless another run is writing it, which lasts as long as that run has it open. Where
+// there are no locks, nobody is held off. Pipes and devices have no contents to lose. 0 or an errno.
+int empty_for_one_writer(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return errno;
+  if (!S_ISREG(status.st_mode)) return 0;
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return EWOULDBLOCK;
+  return ::ftruncate(fd, 0) != 0 ? errno : 0;
+}
+
 }  // namespace
 
 Expected<std::unique_ptr<Recorder>> Recorder::create(const std::string& path, const TraceInfo& info,
                                                      const SymbolTable& kernel, ImageSource images) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) return fail(ErrorKind::kUsage, "cannot write trace " + path + ": " + std::strerror(errno));
+  const auto refuse = [&](const char* why) {
+    return fail(ErrorKind::kUsage, "cannot write trace " + path + ": " + why);
+  };
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return refuse(std::strerror(errno));
+  if (const int error = empty_for_one_writer(fd); error != 0) {
+    ::close(fd);
+    return refuse(error == EWOULDBLOCK ? "another run is writing it" : std::strerror(error));
+  }
   std::unique_ptr<Recorder> recorder(new Recorder(fd, path, std::move(images)));
   recorder->write(file_header(info));
   recorder->add_image(kKernelImage, kernel);
@@ -63,11 +82,8 @@ void Recorder::put(const Event& event) {
     const std::string path(text, strnlen(text, sizeof point->record.text));
     if (!known_images_.contains(path)) add_image(path, images_(path));
   }
-  if (events_ == 0) {
-    first_event_ = event.seq;
-    epoch_ = event.moment.icount >> kEpochShift;
-  }
-  EMU_CHECK(event.seq == first_event_ + events_, "events are numbered without gaps");
+  if (events_ == 0) epoch_ = event.moment.icount >> kEpochShift;
+  EMU_CHECK(event.seq == first_event_ + events_, "events are numbered from 1 without gaps");
   encoder_.encode(event, payload_);
   ++events_;
   if (payload_.size() >= kBlockBytes) seal();
@@ -81,16 +97,15 @@ void Recorder::add_image(const std::string& path, const SymbolTable& symbols) {
   ByteWriter writer(payload);
   writer.number(path.size());
   writer.text(path.data(), path.size());
-  symbols.encode(payload);
-  if (payload.size() <= kLargestBlock) write_block(BlockKind::kSymbols, 0, 0, payload);
+  if (symbols.encode(payload) && payload.size() <= kLargestBlock)
+    write_block(BlockKind::kSymbols, 0, 0, payload);
 }
 
 Expected<void> Recorder::close(const RunEnd& end) {
-  const uint64_t recorded = events_ > 0 ? first_event_ + events_ : first_event_;
   seal();
   std::vector<uint8_t> payload;
   end.encode(payload);
-  write_block(BlockKind::kEnd, recorded, 0, payload);
+  write_block(BlockKind::kEnd, first_event_, 0, payload);
   if (::close(fd_) != 0 && error_ == 0) error_ = errno;
   fd_ = -1;
   if (error_ != 0)

@@ -27,7 +27,7 @@ class Recorder final : public EventSink {
   // The symbols of the program at a path of the guest; empty when there are none. May be null.
   using ImageSource = std::function<SymbolTable(const std::string& path)>;
 
-  // Creates or overwrites the file. kUsage when that cannot be done.
+  // Creates or overwrites the file. kUsage when that cannot be done, or another run is writing it.
   static Expected<std::unique_ptr<Recorder>> create(const std::string& path, const TraceInfo& info,
                                                     const SymbolTable& kernel, ImageSource images);
   ~Recorder() override;
@@ -55,7 +55,7 @@ class Recorder final : public EventSink {
   std::set<std::string> known_images_;
   EventEncoder encoder_;
   std::vector<uint8_t> payload_;
-  uint64_t first_event_ = 0;
+  uint64_t first_event_ = 1;  // of the block that is being filled
   uint32_t events_ = 0;
   uint64_t epoch_ = 0;
   int error_ = 0;  // errno of the first write that failed

@@ -37,7 +37,10 @@ std::string SymbolTable::describe(uint64_t address) const {
   return fmt::format("{}+0x{:x}", symbol->name, address - symbol->address);
 }
 
-void SymbolTable::encode(std::vector<uint8_t>& bytes) const {
+bool SymbolTable::encode(std::vector<uint8_t>& bytes) const {
+  uint64_t name_bytes = 0;
+  for (const Symbol& symbol : symbols_) name_bytes += symbol.name.size();
+  if (name_bytes > kMostNameBytes) return false;
   ByteWriter writer(bytes);
   writer.number(symbols_.size());
   uint64_t address = 0;
@@ -53,11 +56,11 @@ void SymbolTable::encode(std::vector<uint8_t>& bytes) const {
     address = symbol.address;
     before = symbol.name;
   }
+  return true;
 }
 
 bool SymbolTable::decode(ByteReader& reader, SymbolTable& table) {
-  constexpr uint64_t kLongestName = 1 << 16;
-  uint64_t count = 0;
+  uint64_t count = 0, name_bytes = 0;
   reader.number(count);
   if (count > reader.left()) reader.fail();  // every symbol takes bytes
   table.symbols_.clear();
@@ -72,8 +75,9 @@ bool SymbolTable::decode(ByteReader& reader, SymbolTable& table) {
     reader.number(rest);
     symbol.address = address + distance;
     const bool in_order = table.symbols_.empty() || symbol.address > address;
-    if (!in_order || shared > name.size() || rest > reader.left() || shared + rest > kLongestName)
-      reader.fail();
+    if (!in_order || shared > name.size() || rest > reader.left()) reader.fail();
+    name_bytes += shared + rest;
+    if (name_bytes > kMostNameBytes) reader.fail();
     if (!reader.ok()) break;
     name.resize(shared + rest);
     reader.text(name.data() + shared, rest);

@@ -22,6 +22,9 @@ struct Symbol {
 
 class SymbolTable {
  public:
+  // Names of a table that is read: a few bytes can stand for many, and must not for any number.
+  static constexpr uint64_t kMostNameBytes = 64 << 20;
+
   SymbolTable() = default;
   // In any order; of several at one address the largest stays, then the first by name.
   explicit SymbolTable(std::vector<Symbol> symbols);
@@ -35,8 +38,9 @@ class SymbolTable {
   // "name+0x12", "name" at its first byte, "" when no symbol covers the address.
   std::string describe(uint64_t address) const;
 
-  // Differences of addresses, names as what differs from the name before.
-  void encode(std::vector<uint8_t>& bytes) const;
+  // Differences of addresses, names as what differs from the name before. False, and nothing written, when
+  // decode() would refuse it.
+  bool encode(std::vector<uint8_t>& bytes) const;
   static bool decode(ByteReader& reader, SymbolTable& table);
 
   bool operator==(const SymbolTable&) const = default;

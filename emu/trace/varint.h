@@ -19,6 +19,16 @@ constexpr uint64_t zigzag(uint64_t difference) {
 }
 constexpr uint64_t unzigzag(uint64_t value) { return (value >> 1) ^ (0 - (value & 1)); }
 
+inline constexpr size_t kLongestNumber = 10;
+
+// Returns how many bytes it took.
+inline size_t put_number(uint8_t* bytes, uint64_t value) {
+  size_t size = 0;
+  for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<uint8_t>(value | 0x80);
+  bytes[size++] = static_cast<uint8_t>(value);
+  return size;
+}
+
 class ByteWriter {
  public:
   static constexpr bool kReads = false;
@@ -26,11 +36,8 @@ class ByteWriter {
 
   void byte(uint8_t value) { bytes_.push_back(value); }
   void number(uint64_t value) {
-    uint8_t encoded[10];
-    unsigned size = 0;
-    for (; value >= 0x80; value >>= 7) encoded[size++] = static_cast<uint8_t>(value | 0x80);
-    encoded[size++] = static_cast<uint8_t>(value);
-    bytes_.insert(bytes_.end(), encoded, encoded + size);
+    uint8_t encoded[kLongestNumber];
+    bytes_.insert(bytes_.end(), encoded, encoded + put_number(encoded, value));
   }
   void difference(uint64_t value, uint64_t base) { number(zigzag(value - base)); }
   void text(const char* characters, size_t size) {
@@ -63,6 +70,7 @@ class ByteReader {
   void difference(uint64_t& value, uint64_t base) { value = base + unzigzag(number()); }
   void text(char* characters, size_t size) {
     if (size > rest_.size()) return fail();
+    if (size == 0) return;  // there may be no bytes to point at
     std::memcpy(characters, rest_.data(), size);
     rest_ = rest_.subspan(size);
   }
