@@ -108,11 +108,11 @@ int exit_status(const Outcome& outcome, Machine& machine) {
   return kStatusFailed;
 }
 
-Expected<std::vector<uint8_t>> read_kernel(const std::string& named) {
-  if (!named.empty()) return read_file(named);
+Expected<std::string> kernel_path(const std::string& named) {
+  if (!named.empty()) return named;
   const auto found = find_kernel();
   if (!found) return std::unexpected(found.error());
-  return read_file(*found);
+  return found->string();
 }
 
 Expected<int> run(RunOptions& options, const CLI::App& command) {
@@ -120,7 +120,9 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   if (!words) return std::unexpected(words.error());
   const auto files = make_guest_files(options.boot, *words);
   if (!files) return std::unexpected(files.error());
-  const auto kernel = read_kernel(options.kernel);
+  const auto kernel_file = kernel_path(options.kernel);
+  if (!kernel_file) return std::unexpected(kernel_file.error());
+  const auto kernel = read_file(*kernel_file);
   if (!kernel) return std::unexpected(kernel.error());
 
   options.machine.count_watched_ranges = options.stats;
@@ -129,7 +131,11 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   const BootImage image{
       .kernel = *kernel, .command_line = files->command_line, .initramfs = files->initramfs.pack()};
   const auto machine = Machine::create(options.machine, image, console, input, log_kernel_line);
-  if (!machine) return std::unexpected(machine.error());
+  if (!machine) {
+    // Of what the machine is given, only the kernel can be bad data.
+    if (machine.error().kind != ErrorKind::kData) return std::unexpected(machine.error());
+    return fail(ErrorKind::kData, *kernel_file + ": " + machine.error().message);
+  }
 
   trace::EventTap tap;
   trace::Stats stats;
