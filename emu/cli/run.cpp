@@ -17,6 +17,7 @@
 #include "cli/boot_options.h"
 #include "cli/commands.h"
 #include "cli/files.h"
+#include "cli/option_values.h"
 #include "debug/elf_file.h"
 #include "devices/host_console.h"
 #include "machine/machine.h"
@@ -181,23 +182,25 @@ void add_run(CLI::App& app, int* status) {
       "run", "Run a static Linux program on minikernel: mmuscope run [OPTIONS] PROGRAM [ARGUMENT...]");
   command->add_option("--cpus", options->machine.cpus, "Processors [1]")
       ->type_name("N")
-      ->check(CLI::Range(1, 8));
+      ->transform(whole_number(1, 8));
   command->add_option("--memory", options->machine.memory_bytes, "RAM, with K, M or G [256M]")
       ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(memory_size());
   command->add_flag("--la57", options->machine.la57, "Offer five-level paging, which minikernel then uses");
   command
       ->add_option("--quantum", options->machine.quantum,
                    "Instructions a processor runs before the next one's turn [10000]")
       ->type_name("N")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));
+      ->transform(whole_number(1, uint64_t{1} << 32));
   command->add_option("--kernel", options->kernel, "Another kernel: ELF64 with a PVH note")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command->add_option("--trace", options->trace, "Record every fault, TLB event and tracepoint")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command->add_option("--max-instructions", options->max_instructions, "Stop with status 124 after so many")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->transform(whole_number(1));
   command->add_flag("--stats", options->stats,
                     "Count accesses to the kernel's frame table, and show sums at the end");
   command->add_option("--stats-format", options->stats_format, "table or json [table]")
