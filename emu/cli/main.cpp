@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <iostream>
 
 #include "cli/commands.h"
@@ -14,6 +18,17 @@ int report(const Error& error) {
 }
 
 namespace {
+
+// A file that is opened while 0, 1 or 2 is closed gets that number: what the guest prints would be written
+// into the trace. Such a descriptor is occupied, by something that refuses what the closed one would have
+// refused.
+void occupy_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+    const int opened = ::open("/dev/null", fd == 1 ? O_RDONLY : O_WRONLY);
+    if (opened != fd) ::_exit(static_cast<int>(ErrorKind::kHost));
+  }
+}
 
 void set_up_log() {
   spdlog::set_default_logger(spdlog::stderr_color_mt("mmuscope"));
@@ -50,6 +65,7 @@ int main_of(int argc, char** argv) {
 }  // namespace mmuscope::cli
 
 int main(int argc, char** argv) {
+  mmuscope::cli::occupy_standard_descriptors();
   mmuscope::cli::set_up_log();
   return mmuscope::cli::main_of(argc, argv);
 }
