@@ -36,6 +36,24 @@ void set_up_log() {
   spdlog::set_level(spdlog::level::warn);
 }
 
+// What CLI11 says of a command line that it does not take, in the words of this program.
+Error bad_command_line(const CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  if (!chosen.empty())
+    return {ErrorKind::kUsage,
+            fmt::format("{} (see mmuscope {} --help)", error.what(), chosen[0]->get_name())};
+  const std::vector<std::string> words = app.remaining();
+  if (words.empty()) return {ErrorKind::kUsage, "no subcommand named: see mmuscope --help"};
+  const char* what = words[0].starts_with("-") ? "option" : "subcommand";
+  return {ErrorKind::kUsage, fmt::format("unknown {} {}: see mmuscope --help", what, words[0])};
+}
+
+int finished(int status) {
+  std::cout.flush();
+  if (!std::cout) return report({ErrorKind::kHost, "standard output cannot be written"});
+  return status;
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app(
       "mmuscope runs static Linux programs on a small kernel in a machine whose MMU it owns,\n"
@@ -53,12 +71,10 @@ int main_of(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" with status 0.
-    if (error.get_exit_code() == 0) return app.exit(error);
-    return report({ErrorKind::kUsage, std::string(error.what()) + " (see mmuscope --help)"});
+    if (error.get_exit_code() == 0) return finished(app.exit(error));
+    return report(bad_command_line(app, error));
   }
-  std::cout.flush();
-  if (!std::cout) return report({ErrorKind::kHost, "standard output cannot be written"});
-  return status;
+  return finished(status);
 }
 
 }  // namespace
