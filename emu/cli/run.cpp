@@ -80,7 +80,7 @@ Outcome run_machine(Machine& machine, const RunOptions& options, trace::Recorder
     console.flush();
     if (result.reason != EndReason::kRunning) return {result};
     if (machine.icount() >= options.max_instructions) return {result, true};
-    if (interrupted != 0) return {result};
+    if (interrupted != 0 || console.error() != 0) return {result};
   }
 }
 
@@ -98,6 +98,7 @@ int exit_status(const Outcome& outcome, Machine& machine) {
         spdlog::error("stopped at --max-instructions {}\n{}", machine.icount(), machine.describe());
         return kStatusLimit;
       }
+      if (interrupted == 0) return 0;  // the console failed, which the caller reports
       spdlog::error("interrupted after {} instructions\n{}", machine.icount(), machine.describe());
       return 128 + interrupted;
     case EndReason::kTripleFault:
