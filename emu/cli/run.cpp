@@ -89,7 +89,12 @@ int exit_status(const Outcome& outcome, Machine& machine) {
   const RunResult& result = outcome.result;
   switch (result.reason) {
     case EndReason::kExit:
-      if ((result.exit_value & trace_abi::kExitPanic) == 0) return static_cast<int>(result.exit_value & 0xff);
+      if ((result.exit_value & trace_abi::kExitPanic) == 0) {
+        // A guest that waited for input saw its end when the signal came, and went home.
+        if (interrupted == 0) return static_cast<int>(result.exit_value & 0xff);
+        spdlog::error("interrupted after {} instructions", machine.icount());
+        return 128 + interrupted;
+      }
       spdlog::error("the guest's kernel panicked after {} instructions: its report is on the console",
                     machine.icount());
       return kStatusFailed;
