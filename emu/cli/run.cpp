@@ -167,6 +167,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   int status = exit_status(outcome, **machine);
   spdlog::info("{} instructions", (*machine)->icount());
   tap.finish();
+  stats.ended_at((*machine)->icount());
   if (recorder != nullptr) {
     const trace::RunEnd end{outcome.result.reason, outcome.result.exit_value, (*machine)->icount()};
     if (auto closed = recorder->close(end); !closed) status = report(closed.error());
