@@ -109,10 +109,18 @@ bool FaultFilter::accepts(const FaultRow& row) const {
 
 // ---- faults
 
+namespace {
+
+// Together 120 columns. An entry rarely has more letters than eight.
+constexpr char kFaultColumns[] = "{:>6} {:>3} {:>3} {:<12} {:>16} {:<18} {:>8} {:<8} {:<13} {:>6} {}\n";
+constexpr size_t kReasonWidth = 18, kWhereWidth = 17;
+
+}  // namespace
+
 void FaultPrinter::header() {
   if (format_ == Format::kJson) return;
-  out_ << fmt::format("{:>6} {:>3} {:>3} {:<12} {:>16} {:<17} {:>7} {:<7}  {:<12} {:>6}  {}\n", "seq", "cpu",
-                      "pid", "access", "address", "reason", "entry", "-> now", "outcome", "instr", "where");
+  out_ << fmt::format(kFaultColumns, "seq", "cpu", "pid", "access", "address", "reason", "entry", "-> now",
+                      "outcome", "instr", "where");
 }
 
 void FaultPrinter::print(const FaultRow& row) {
@@ -141,13 +149,13 @@ void FaultPrinter::print(const FaultRow& row) {
     return line(out_, json);
   }
   const std::string where = row.symbol.empty() ? fmt::format("{:x}", at.rip) : row.symbol;
-  const std::string reason =
-      fmt::format("{} {}", fault_reason_name(fault.reason), x86::pte::level_name(fault.level));
-  out_ << fmt::format("{:>6} {:>3} {:>3} {:<12} {:>16x} {:<17} {:>7} {:<7}  {:<12} {:>6}  {}\n", row.seq,
-                      at.cpu, at.pid, access_name(fault.access), fault.access.linear, cut(reason, 17),
-                      letters(fault.entry_value), row.entry_after ? letters(*row.entry_after) : "",
-                      outcome_of(row), row.outcome ? fmt::to_string(row.handler.instructions) : "",
-                      cut(where, 24));
+  // The level tells more than the end of a long reason.
+  const std::string level = fmt::format(" {}", x86::pte::level_name(fault.level));
+  const std::string reason = cut(fault_reason_name(fault.reason), kReasonWidth - level.size()) + level;
+  out_ << fmt::format(kFaultColumns, row.seq, at.cpu, at.pid, access_name(fault.access),
+                      fmt::format("{:x}", fault.access.linear), reason, letters(fault.entry_value),
+                      row.entry_after ? letters(*row.entry_after) : "", outcome_of(row),
+                      row.outcome ? fmt::to_string(row.handler.instructions) : "", cut(where, kWhereWidth));
 }
 
 // ---- TLB
@@ -200,11 +208,11 @@ void TlbPrinter::print(const Event& event) {
   if (entry != nullptr) {
     const x86::Translation& page = entry->page;
     out_ << fmt::format("{} {:>4} {:>16x} {:<4} {:>11x} {:<6}  {}\n", head, entry->pcid, page.linear_base,
-                        size_name(page.size), page.physical_base, rights(page), cut(where, 36));
+                        size_name(page.size), page.physical_base, rights(page), cut(where, 35));
   } else {
     out_ << fmt::format(
         "{} {:>4} {:>16} {:<4} {:>11} {:<6}  {}\n", head, flush->pcid ? fmt::to_string(*flush->pcid) : "all",
-        flush->linear != 0 ? fmt::format("{:x}", flush->linear) : "-", "", "", "", cut(where, 36));
+        flush->linear != 0 ? fmt::format("{:x}", flush->linear) : "-", "", "", "", cut(where, 35));
   }
 }
 
