@@ -28,22 +28,20 @@ constexpr int kExitNotFound = 127;
 
 size_t free_at_start;
 
-// The strings of a file such as /etc/init.argv: terminated, one after the other. False: there is no such
-// file.
-bool read_strings(const char* path, ArgumentBuffer& out) {
+// The strings of a file such as /etc/init.argv: terminated, one after the other. -ENOENT, -E2BIG, -ENOMEM.
+long read_strings(const char* path, ArgumentBuffer& out) {
   Result<Ref<File>> file = vfs_open(vfs_root(), path, O_RDONLY);
-  if (!file.ok()) return false;
+  if (!file.ok()) return file.error();
   char part[256];
   char last = 0;
   for (uint64_t offset = 0;;) {
     long bytes = (*file)->inode().read_kernel(offset, part, sizeof(part));
     if (bytes <= 0) break;
-    if (out.append(part, static_cast<size_t>(bytes)) < 0) panic("%s is too large", path);
+    if (long error = out.append(part, static_cast<size_t>(bytes)); error < 0) return error;
     offset += static_cast<uint64_t>(bytes);
     last = part[bytes - 1];
   }
-  if (last != 0) out.append("", 1);
-  return true;
+  return last != 0 ? out.append("", 1) : 0;
 }
 
 // Descriptors 0, 1, 2.
@@ -83,12 +81,14 @@ void say_why(const char* path, long error) {
   long error = 0;
   {
     ArgumentBuffer arguments, environment;
-    if (!read_strings("/etc/init.argv", arguments)) arguments.append_string(path);
-    if (!read_strings("/etc/init.envp", environment)) {
+    error = read_strings("/etc/init.argv", arguments);
+    if (error == -ENOENT) error = arguments.append_string(path);
+    if (error == 0) error = read_strings("/etc/init.envp", environment);
+    if (error == -ENOENT) {
       environment.append_string("PATH=/bin:/usr/bin");
-      environment.append_string("HOME=/");
+      error = environment.append_string("HOME=/");
     }
-    error = exec(task, path, arguments, environment, frame);
+    if (error == 0) error = exec(task, path, arguments, environment, frame);
   }
   if (error < 0) {
     log("cannot run %s: error %ld", path, -error);

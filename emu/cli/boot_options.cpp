@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "cli/files.h"
+#include "cli/option_values.h"
 #include "debug/elf_file.h"
 
 namespace mmuscope::cli {
@@ -49,9 +50,12 @@ void BootOptions::add_to(CLI::App& command) {
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   command.add_option("--root", root, "A folder of the host that becomes the guest's root file system")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(not_empty());
   command.add_option("--append", append, "Words added to the kernel's command line")->type_name("TEXT");
-  command.add_option("--seed", seed, "Where the guest's random numbers start [0]")->type_name("N");
+  command.add_option("--seed", seed, "Where the guest's random numbers start [0]")
+      ->type_name("N")
+      ->transform(whole_number());
   command.prefix_command();
 }
 

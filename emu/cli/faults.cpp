@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/option_values.h"
 #include "cli/trace_input.h"
 
 namespace mmuscope::cli {
@@ -98,6 +99,7 @@ void add_faults(CLI::App& app, int* status) {
   options->input.add_to(*command, "jsonl");
   command->add_option("--pid", options->pids, "Only faults of these processes (0: boot and idle)")
       ->type_name("N")
+      ->transform(whole_number(0, std::numeric_limits<uint32_t>::max()))
       ->allow_extra_args(false);
   command
       ->add_option("--outcome", options->outcomes,
@@ -107,7 +109,8 @@ void add_faults(CLI::App& app, int* status) {
   command
       ->add_option("--address", options->addresses,
                    "Only faults there: a page's ADDRESS, FROM-TO or FROM+BYTES")
-      ->type_name("RANGE");
+      ->type_name("RANGE")
+      ->check(not_empty());
   command->footer(
       "Bits of an entry in the table: P present, W writable, U user, A accessed, D dirty, G global, x "
       "execute-disable,\n"

@@ -6,6 +6,7 @@
 #include "cli/boot_options.h"
 #include "cli/commands.h"
 #include "cli/files.h"
+#include "cli/option_values.h"
 
 namespace mmuscope::cli {
 namespace {
@@ -36,6 +37,7 @@ void add_pack(CLI::App& app, int* status) {
       "pack", "Write what `run` would boot: mmuscope pack [OPTIONS] --output DIR PROGRAM [ARGUMENT...]");
   command->add_option("--output", options->output, "Folder for initramfs.cpio and cmdline")
       ->type_name("DIR")
+      ->check(not_empty())
       ->required();
   options->boot.add_to(*command);
   command->callback([options, command, status] {

@@ -17,6 +17,7 @@
 #include "cli/boot_options.h"
 #include "cli/commands.h"
 #include "cli/files.h"
+#include "cli/option_values.h"
 #include "debug/elf_file.h"
 #include "devices/host_console.h"
 #include "machine/machine.h"
@@ -79,7 +80,7 @@ Outcome run_machine(Machine& machine, const RunOptions& options, trace::Recorder
     console.flush();
     if (result.reason != EndReason::kRunning) return {result};
     if (machine.icount() >= options.max_instructions) return {result, true};
-    if (interrupted != 0) return {result};
+    if (interrupted != 0 || console.error() != 0) return {result};
   }
 }
 
@@ -88,7 +89,12 @@ int exit_status(const Outcome& outcome, Machine& machine) {
   const RunResult& result = outcome.result;
   switch (result.reason) {
     case EndReason::kExit:
-      if ((result.exit_value & trace_abi::kExitPanic) == 0) return static_cast<int>(result.exit_value & 0xff);
+      if ((result.exit_value & trace_abi::kExitPanic) == 0) {
+        // A guest that waited for input saw its end when the signal came, and went home.
+        if (interrupted == 0) return static_cast<int>(result.exit_value & 0xff);
+        spdlog::error("interrupted after {} instructions", machine.icount());
+        return 128 + interrupted;
+      }
       spdlog::error("the guest's kernel panicked after {} instructions: its report is on the console",
                     machine.icount());
       return kStatusFailed;
@@ -97,6 +103,7 @@ int exit_status(const Outcome& outcome, Machine& machine) {
         spdlog::error("stopped at --max-instructions {}\n{}", machine.icount(), machine.describe());
         return kStatusLimit;
       }
+      if (interrupted == 0) return 0;  // the console failed, which the caller reports
       spdlog::error("interrupted after {} instructions\n{}", machine.icount(), machine.describe());
       return 128 + interrupted;
     case EndReason::kTripleFault:
@@ -108,11 +115,11 @@ int exit_status(const Outcome& outcome, Machine& machine) {
   return kStatusFailed;
 }
 
-Expected<std::vector<uint8_t>> read_kernel(const std::string& named) {
-  if (!named.empty()) return read_file(named);
+Expected<std::string> kernel_path(const std::string& named) {
+  if (!named.empty()) return named;
   const auto found = find_kernel();
   if (!found) return std::unexpected(found.error());
-  return read_file(*found);
+  return found->string();
 }
 
 Expected<int> run(RunOptions& options, const CLI::App& command) {
@@ -120,7 +127,9 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   if (!words) return std::unexpected(words.error());
   const auto files = make_guest_files(options.boot, *words);
   if (!files) return std::unexpected(files.error());
-  const auto kernel = read_kernel(options.kernel);
+  const auto kernel_file = kernel_path(options.kernel);
+  if (!kernel_file) return std::unexpected(kernel_file.error());
+  const auto kernel = read_file(*kernel_file);
   if (!kernel) return std::unexpected(kernel.error());
 
   options.machine.count_watched_ranges = options.stats;
@@ -129,7 +138,11 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   const BootImage image{
       .kernel = *kernel, .command_line = files->command_line, .initramfs = files->initramfs.pack()};
   const auto machine = Machine::create(options.machine, image, console, input, log_kernel_line);
-  if (!machine) return std::unexpected(machine.error());
+  if (!machine) {
+    // Of what the machine is given, only the kernel can be bad data.
+    if (machine.error().kind != ErrorKind::kData) return std::unexpected(machine.error());
+    return fail(ErrorKind::kData, *kernel_file + ": " + machine.error().message);
+  }
 
   trace::EventTap tap;
   trace::Stats stats;
@@ -154,6 +167,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   int status = exit_status(outcome, **machine);
   spdlog::info("{} instructions", (*machine)->icount());
   tap.finish();
+  stats.ended_at((*machine)->icount());
   if (recorder != nullptr) {
     const trace::RunEnd end{outcome.result.reason, outcome.result.exit_value, (*machine)->icount()};
     if (auto closed = recorder->close(end); !closed) status = report(closed.error());
@@ -175,23 +189,25 @@ void add_run(CLI::App& app, int* status) {
       "run", "Run a static Linux program on minikernel: mmuscope run [OPTIONS] PROGRAM [ARGUMENT...]");
   command->add_option("--cpus", options->machine.cpus, "Processors [1]")
       ->type_name("N")
-      ->check(CLI::Range(1, 8));
+      ->transform(whole_number(1, 8));
   command->add_option("--memory", options->machine.memory_bytes, "RAM, with K, M or G [256M]")
       ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(memory_size());
   command->add_flag("--la57", options->machine.la57, "Offer five-level paging, which minikernel then uses");
   command
       ->add_option("--quantum", options->machine.quantum,
                    "Instructions a processor runs before the next one's turn [10000]")
       ->type_name("N")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));
+      ->transform(whole_number(1, uint64_t{1} << 32));
   command->add_option("--kernel", options->kernel, "Another kernel: ELF64 with a PVH note")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command->add_option("--trace", options->trace, "Record every fault, TLB event and tracepoint")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   command->add_option("--max-instructions", options->max_instructions, "Stop with status 124 after so many")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->transform(whole_number(1));
   command->add_flag("--stats", options->stats,
                     "Count accesses to the kernel's frame table, and show sums at the end");
   command->add_option("--stats-format", options->stats_format, "table or json [table]")

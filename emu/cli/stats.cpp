@@ -22,6 +22,7 @@ Expected<void> stats(const TraceInput& input) {
     return true;
   });
   sums.finish();
+  if (reader->end()) sums.ended_at(reader->end()->icount);
   if (done) trace::print_stats(std::cout, input.format(), sums, reader->info().machine.count_watched_ranges);
   return done;
 }

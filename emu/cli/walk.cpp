@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/option_values.h"
 #include "cli/trace_input.h"
 
 namespace mmuscope::cli {
@@ -32,8 +33,10 @@ Expected<void> walk(const WalkOptions& options) {
   });
   if (!done) return done;
   if (!found)
-    return fail(ErrorKind::kUsage,
-                fmt::format("there is no event {}: the trace has events 1 to {}", options.seq, last));
+    return fail(ErrorKind::kUsage, last == 0
+                                       ? fmt::format("{}: the trace has no events", options.input.path)
+                                       : fmt::format("{}: there is no event {}: the trace has events 1 to {}",
+                                                     options.input.path, options.seq, last));
   return shown;
 }
 
@@ -43,7 +46,9 @@ void add_walk(CLI::App& app, int* status) {
   auto options = std::make_shared<WalkOptions>();
   CLI::App* command = app.add_subcommand("walk", "Show the page walk behind a page fault or a TLB insert");
   options->input.add_to(*command, "json");
-  command->add_option("SEQ", options->seq, "The event's number, as `faults` and `tlb` show it")->required();
+  command->add_option("SEQ", options->seq, "The event's number, as `faults` and `tlb` show it")
+      ->required()
+      ->transform(whole_number(1));
   command->callback([options, status] {
     if (auto done = walk(*options); !done) *status = report(done.error());
   });

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kUserEnd = 0x7ffffffff000;
 constexpr uint64_t kPageSize = 4096;
+constexpr uint64_t kLowestAddress = 0x10000;  // vm.mmap_min_addr
 
 struct ElfCloser {
   void operator()(Elf* elf) const { elf_end(elf); }
@@ -124,8 +125,11 @@ Expected<void> check_guest_program(std::span<const uint8_t> bytes, const std::st
     std::memcpy(&segment, bytes.data() + header.e_phoff + i * sizeof segment, sizeof segment);
     if (segment.p_type == PT_INTERP)
       return refuse(name, "is dynamically linked and needs a static executable: build with -static");
-    if (segment.p_type != PT_LOAD || segment.p_memsz == 0) continue;
+    if (segment.p_type != PT_LOAD || (segment.p_memsz == 0 && segment.p_filesz == 0)) continue;
     if (auto good = check_segment(segment, bytes.size(), name); !good) return good;
+    if (header.e_type == ET_EXEC && segment.p_vaddr < kLowestAddress)
+      return refuse(name, fmt::format("a segment at 0x{:x} lies below 0x{:x}, where nothing may be mapped",
+                                      segment.p_vaddr, kLowestAddress));
     loads = true;
     entry_inside |= header.e_entry >= segment.p_vaddr && header.e_entry - segment.p_vaddr < segment.p_memsz;
   }

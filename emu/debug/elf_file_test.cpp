@@ -115,6 +115,13 @@ TEST(ElfFile, HugeSegmentsAreRefused) {
             std::string::npos);
 }
 
+TEST(ElfFile, WhatTheKernelWouldRefuseIsRefused) {
+  EXPECT_NE(refusal(with_segment([](Elf64_Phdr& s) { s.p_memsz = 0; })).find("larger in the file"),
+            std::string::npos);
+  EXPECT_NE(refusal(with_segment([](Elf64_Phdr& s) { s.p_vaddr %= 4096; })).find("lies below 0x10000"),
+            std::string::npos);
+}
+
 TEST(ElfFile, ReadsFunctionSymbols) {
   const trace::SymbolTable table = read_symbols(this_program());
   const trace::Symbol* symbol = table.find("mmuscope::read_symbols");

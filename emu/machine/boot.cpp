@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "devices/local_apic.h"
 
@@ -81,26 +82,26 @@ Expected<uint32_t> load_kernel(const std::vector<uint8_t>& file, Ram& ram) {
   if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != EM_X86_64)
     return std::unexpected(bad_kernel("is not for x86-64"));
   std::optional<uint32_t> entry;
+  std::vector<Elf64_Phdr> loaded;
   for (unsigned i = 0; i < header->e_phnum; ++i) {
     const auto segment = at<Elf64_Phdr>(file, header->e_phoff + uint64_t{i} * sizeof(Elf64_Phdr));
     if (!segment) return std::unexpected(bad_kernel("is truncated: its program headers end beyond the file"));
     if (segment->p_type != PT_LOAD && segment->p_type != PT_NOTE) continue;
     if (segment->p_offset > file.size() || segment->p_filesz > file.size() - segment->p_offset)
       return std::unexpected(bad_kernel("is truncated: a segment ends beyond the file"));
-    if (segment->p_type == PT_NOTE) {
-      if (!entry) entry = find_entry(file, *segment);
-      continue;
-    }
-    if (segment->p_memsz == 0) continue;
-    if (segment->p_filesz > segment->p_memsz || segment->p_paddr < kAcpiEnd ||
-        !ram.contains(segment->p_paddr, segment->p_memsz))
-      return std::unexpected(bad_kernel(fmt::format(
-          "does not fit: a segment of 0x{:x} bytes at physical 0x{:x}", segment->p_memsz, segment->p_paddr)));
-    std::memcpy(ram.host(segment->p_paddr), file.data() + segment->p_offset, segment->p_filesz);
+    if (segment->p_type == PT_NOTE && !entry) entry = find_entry(file, *segment);
+    if (segment->p_type == PT_LOAD && segment->p_memsz != 0) loaded.push_back(*segment);
   }
   if (!entry)
     return std::unexpected(
         bad_kernel("has no PVH entry note (Xen note 18): not a kernel this machine boots"));
+  for (const Elf64_Phdr& segment : loaded) {
+    if (segment.p_filesz > segment.p_memsz || segment.p_paddr < kAcpiEnd ||
+        !ram.contains(segment.p_paddr, segment.p_memsz))
+      return std::unexpected(bad_kernel(fmt::format(
+          "does not fit: a segment of 0x{:x} bytes at physical 0x{:x}", segment.p_memsz, segment.p_paddr)));
+    std::memcpy(ram.host(segment.p_paddr), file.data() + segment.p_offset, segment.p_filesz);
+  }
   return *entry;
 }
 

@@ -3,9 +3,11 @@
 // The whole machine, with the small kernel of test_kernel.S inside.
 #include "machine/machine.h"
 
+#include <elf.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -239,6 +241,21 @@ TEST(Machine, RefusesWhatIsNoKernel) {
   EXPECT_TRUE(attempt(good).has_value());
   EXPECT_FALSE(attempt({}).has_value());
   EXPECT_FALSE(attempt({'h', 'e', 'l', 'l', 'o'}).has_value());
+  // A program of the host is no kernel, wherever it wants to lie.
+  std::vector<uint8_t> no_note = good;
+  Elf64_Ehdr header;
+  std::memcpy(&header, good.data(), sizeof header);
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    uint8_t* at = no_note.data() + header.e_phoff + i * sizeof(Elf64_Phdr);
+    Elf64_Phdr segment;
+    std::memcpy(&segment, at, sizeof segment);
+    if (segment.p_type == PT_NOTE) segment.p_type = PT_NULL;
+    segment.p_paddr = 0;
+    std::memcpy(at, &segment, sizeof segment);
+  }
+  const auto program = attempt(no_note);
+  ASSERT_FALSE(program.has_value());
+  EXPECT_NE(program.error().message.find("PVH entry note"), std::string::npos) << program.error().message;
   for (const size_t size : {size_t{20}, size_t{64}, size_t{100}, good.size() / 4}) {
     std::vector<uint8_t> cut(good.begin(), good.begin() + static_cast<ptrdiff_t>(size));
     const auto made = attempt(cut);

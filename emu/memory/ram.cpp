@@ -12,9 +12,13 @@
 
 namespace mmuscope {
 
-Expected<Ram> Ram::create(uint64_t bytes) {
+bool Ram::possible(uint64_t bytes) {
   constexpr uint64_t kGranule = 2u << 20, kMinimum = 16u << 20, kMaximum = uint64_t{64} << 30;
-  if (bytes < kMinimum || bytes > kMaximum || bytes % kGranule != 0)
+  return bytes >= kMinimum && bytes <= kMaximum && bytes % kGranule == 0;
+}
+
+Expected<Ram> Ram::create(uint64_t bytes) {
+  if (!possible(bytes))
     return fail(ErrorKind::kUsage,
                 fmt::format("memory of {} bytes: give a multiple of 2 MiB from 16M to 64G", bytes));
   void* memory =

@@ -34,6 +34,7 @@ class Ram {
 
   // kUsage for a size out of range, kHost when the host has no memory.
   static Expected<Ram> create(uint64_t bytes);
+  static bool possible(uint64_t bytes);  // a size that create() takes, if the host does
   Ram(Ram&& other) noexcept;
   Ram& operator=(Ram&&) = delete;
   ~Ram();

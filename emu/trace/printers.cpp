@@ -101,6 +101,16 @@ std::string outcome_name(trace_abi::FaultOutcome outcome) {
   return fmt::format("outcome-{}", static_cast<uint64_t>(outcome));
 }
 
+void put_page(Json& json, const x86::Translation& page) {
+  json["size"] = size_name(page.size);
+  json["writable"] = page.writable;
+  json["user"] = page.user;
+  json["executable"] = page.executable;
+  json["dirty"] = page.dirty;
+  json["global"] = page.global;
+  json["key"] = page.key;
+}
+
 }  // namespace
 
 bool FaultFilter::accepts(const FaultRow& row) const {
@@ -137,6 +147,7 @@ void FaultPrinter::print(const FaultRow& fault_row) {
     json["symbol"] = fault_row.symbol;
     json["address"] = hex(fault.access.linear);
     json["access"] = access_type_name(fault.access.type);
+    json["user"] = fault.access.user;
     json["error_code"] = fault.error_code();
     json["reason"] = fault_reason_name(fault.reason);
     json["level"] = fault.level;
@@ -195,13 +206,7 @@ void TlbPrinter::print(const Event& event) {
       json["pcid"] = entry->pcid;
       json["linear"] = hex(page.linear_base);
       json["physical"] = hex(page.physical_base);
-      json["size"] = size_name(page.size);
-      json["writable"] = page.writable;
-      json["user"] = page.user;
-      json["executable"] = page.executable;
-      json["dirty"] = page.dirty;
-      json["global"] = page.global;
-      json["key"] = page.key;
+      put_page(json, page);
     } else {
       json["pcid"] = optional_json(flush->pcid);
       json["linear"] = flush->linear != 0 ? Json(hex(flush->linear)) : Json(nullptr);
@@ -240,6 +245,7 @@ void walk_json(std::ostream& out, const Event& event, const x86::WalkTrace& walk
   json["access"] = access_type_name(access.type);
   json["user"] = access.user;
   json["cr3"] = hex(event.moment.cr3);
+  json["levels"] = event.moment.la57 ? 5 : 4;
   json["steps"] = Json::array();
   for (const x86::WalkStep& step : walk) {
     json["steps"].push_back({{"level", step.level},
@@ -254,7 +260,9 @@ void walk_json(std::ostream& out, const Event& event, const x86::WalkTrace& walk
                      {"level", fault->level},
                      {"error_code", fault->error_code()}};
   } else {
-    json["page"] = {{"physical", hex(entry->page.physical_base)}, {"size", size_name(entry->page.size)}};
+    json["physical_address"] = hex(entry->page.physical(access.linear));
+    json["page"] = {{"physical", hex(entry->page.physical_base)}};
+    put_page(json["page"], entry->page);
   }
   line(out, json);
 }

@@ -60,6 +60,8 @@ Expected<std::unique_ptr<Recorder>> Recorder::create(const std::string& path, co
   std::unique_ptr<Recorder> recorder(new Recorder(fd, path, std::move(images)));
   recorder->write(file_header(info));
   recorder->add_image(kKernelImage, kernel);
+  if (recorder->error_ != 0)
+    return fail(ErrorKind::kUsage, "cannot write trace " + path + ": " + std::strerror(recorder->error_));
   return recorder;
 }
 

@@ -38,12 +38,16 @@ class Stats final : public EventSink {
 
   void put(const Event& event) override;
   void finish() override;
+  // The run went on after its last event, up to `icount`.
+  void ended_at(uint64_t icount) { total_.instructions = icount; }
 
   // Valid after finish(). Keys: FaultOutcome (0: none was told), system call number.
   const std::map<uint64_t, Tally>& faults() const { return faults_; }
   const std::map<uint64_t, Tally>& system_calls() const { return system_calls_; }
   const std::vector<std::string>& ranges() const { return ranges_; }
-  const Work& total() const { return total_; }  // instructions: up to the last event, all CPUs
+  const Work& total() const {
+    return total_;
+  }  // instructions: all CPUs; up to the last event, unless ended_at() said more
   uint64_t events() const { return events_; }
 
  private:

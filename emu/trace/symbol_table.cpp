@@ -21,7 +21,10 @@ const Symbol* SymbolTable::find(uint64_t address) const {
                                 [](uint64_t value, const Symbol& symbol) { return value < symbol.address; });
   if (after == symbols_.begin()) return nullptr;
   const Symbol& symbol = *std::prev(after);
-  return symbol.size == 0 || address - symbol.address < symbol.size ? &symbol : nullptr;
+  // Labels of assembly have no size. The last one does not reach to the end of the world.
+  constexpr uint64_t kUnsizedReach = 4096;
+  const uint64_t size = symbol.size != 0 ? symbol.size : kUnsizedReach;
+  return address - symbol.address < size ? &symbol : nullptr;
 }
 
 const Symbol* SymbolTable::find(const std::string& name) const {

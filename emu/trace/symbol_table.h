@@ -15,7 +15,7 @@ namespace mmuscope::trace {
 
 struct Symbol {
   uint64_t address = 0;
-  uint64_t size = 0;  // 0: up to the next symbol
+  uint64_t size = 0;  // 0: up to the next symbol, and no further than a page
   std::string name;
   bool operator==(const Symbol&) const = default;
 };

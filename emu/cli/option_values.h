@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What options take, judged while the command line is read: whole numbers, sizes of memory, names of files.
+// Each refuses everything else in one sentence, to which CLI11 adds the option in front. Numbers are decimal,
+// or hexadecimal after 0x; nothing wraps around and nothing is octal.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <limits>
+
+namespace mmuscope::cli {
+
+// For CLI::Option::transform.
+CLI::Validator whole_number(uint64_t first = 0, uint64_t last = std::numeric_limits<uint64_t>::max());
+// With K, M or G; a size that Ram::create takes. In bytes afterwards.
+CLI::Validator memory_size();
+
+// For CLI::Option::check: an empty name is a shell variable that was not set, not a wish for the default.
+CLI::Validator not_empty();
+
+}  // namespace mmuscope::cli
