@@ -205,6 +205,77 @@ TEST(Machine, GoesOnFromASavedState) {
     for (const char* choice : {"p", "u", "t", "c"}) check_goes_on_from_a_saved_state(choice, at);
 }
 
+// A debugger's stops change where run() comes back and nothing else.
+TEST(Machine, BreakpointsStopInFrontOfTheInstructionEachTime) {
+  Guest plain("p"), stopped("p");
+  Transcript of_plain, of_stopped;
+  plain.machine->add_observer(of_plain);
+  stopped.machine->add_observer(of_stopped);
+  plain.machine->run(kLimit);
+
+  DebugControl& debug = stopped.machine->debug_control();
+  debug.stop_after_event = true;
+  stopped.machine->run(kLimit);  // to the page-fault handler's first instruction
+  debug.stop_after_event = false;
+  const uint64_t handler = stopped.machine->cpu_state(0).rip;
+  EXPECT_EQ(stopped.machine->position().events, 1u);
+  debug.breakpoints.insert(handler);
+  unsigned stops = 1;
+  while (true) {
+    debug.leaving = true;
+    if (stopped.machine->run(kLimit).reason != EndReason::kRunning || !debug.hit) break;
+    EXPECT_EQ(debug.hit->kind, DebugHit::Kind::kBreakpoint);
+    EXPECT_EQ(stopped.machine->cpu_state(0).rip, handler);
+    ++stops;
+  }
+  EXPECT_EQ(stops, 512u);
+  EXPECT_EQ(of_plain.text, of_stopped.text);
+}
+
+TEST(Machine, AWatchStopsAfterEachAccess) {
+  constexpr uint64_t kDemand = 0x40000000;  // written once, then read once: test_kernel.S
+  Guest guest("p");
+  DebugControl& debug = guest.machine->debug_control();
+  debug.watches.push_back({.address = kDemand + 4096, .bytes = 8, .reads = true, .writes = true});
+  guest.machine->watches_changed();
+  std::vector<bool> writes;
+  while (guest.machine->run(kLimit).reason == EndReason::kRunning && debug.hit) {
+    EXPECT_EQ(debug.hit->kind, DebugHit::Kind::kWatch);
+    EXPECT_EQ(debug.hit->address, kDemand + 4096);
+    writes.push_back(debug.hit->write);
+  }
+  EXPECT_EQ(writes, (std::vector<bool>{true, false}));
+}
+
+// Back in time in one machine: RAM by the pages that changed, everything else by its state.
+TEST(Machine, GoesBackToACheckpointInPlace) {
+  Guest guest("p");
+  guest.machine->run(1000);
+  std::map<uint64_t, std::vector<uint8_t>> pages;
+  const auto page_of = [&](uint64_t index) {
+    const uint8_t* bytes = guest.machine->ram().host(guest.machine->ram().page_address(index));
+    return std::vector<uint8_t>(bytes, bytes + 4096);
+  };
+  for (uint64_t index = 0; index < guest.machine->ram().page_count(); ++index) pages[index] = page_of(index);
+  guest.machine->take_dirty_pages();
+  StateWriter state;
+  guest.machine->save_without_ram(state);
+  std::string first;
+  for (int round = 0; round < 3; ++round) {
+    Transcript transcript;
+    guest.machine->add_observer(transcript);
+    EXPECT_EQ(guest.machine->run(kLimit).reason, EndReason::kExit);
+    guest.machine->remove_observer(transcript);
+    if (round == 0) first = transcript.text;
+    EXPECT_FALSE(first.empty());
+    EXPECT_EQ(transcript.text, first) << round;
+    for (const uint64_t index : guest.machine->take_dirty_pages())
+      guest.machine->set_ram_page(index, pages[index]);
+    ASSERT_TRUE(guest.machine->restore_without_ram(state.bytes()).has_value());
+    EXPECT_EQ(guest.machine->icount(), 1000u);
+  }
+}
+
 TEST(Machine, RefusesADamagedState) {
   Guest guest("l");
   StateWriter saved;
