@@ -109,7 +109,7 @@ TEST(FaultPrinter, ALongNameTakesWhatRoomThereIs) {
 TEST(FaultPrinter, JsonHasTheFieldsOfTheFormat) {
   EXPECT_EQ(fault_json(usual_row()), Json::parse(R"({
     "seq": 12, "icount": 34567, "cpu": 0, "pid": 1, "cpl": 3, "rip": "0x0000000000401234",
-    "symbol": "main+0x34", "address": "0x000000007fff0000", "access": "write", "error_code": 7,
+    "symbol": "main+0x34", "address": "0x000000007fff0000", "access": "write", "user": true, "error_code": 7,
     "reason": "write-protected", "level": 1, "entry_address": "0x0000000000005008",
     "entry_before": "0x8000000001234025", "entry_after": "0x8010000009999067", "outcome": "copy",
     "handler_instructions": 900})"));

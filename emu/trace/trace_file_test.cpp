@@ -2,6 +2,8 @@
 //
 // Recorder and Reader, and the file between them.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -337,14 +339,31 @@ TEST(TraceFile, APathThatCannotBeReadIsAUsageError) {
   }
 }
 
+TEST(TraceFile, WhereNotEvenTheHeaderFitsNoRunBegins) {
+  const auto recorder = Recorder::create("/dev/full", some_info(), kKernelSymbols, images());
+  ASSERT_FALSE(recorder);
+  EXPECT_NE(recorder.error().message.find("/dev/full"), std::string::npos) << recorder.error().message;
+  EXPECT_NE(recorder.error().message.find("No space left on device"), std::string::npos)
+      << recorder.error().message;
+}
+
+// A limit on file sizes stands for the disk that fills up on the way.
 TEST(TraceFile, AFullDiskEndsTheWritingAndIsReportedAtTheEnd) {
-  auto recorder = Recorder::create("/dev/full", some_info(), kKernelSymbols, images());
+  const Path path;
+  auto recorder = Recorder::create(path.text(), some_info(), kKernelSymbols, images());
   ASSERT_TRUE(recorder);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit full = before;
+  full.rlim_cur = path.contents().size();
+  ::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
   for (const Event& event : some_events(100)) (*recorder)->put(event);
   const auto done = (*recorder)->close(kEnd);
+  ::setrlimit(RLIMIT_FSIZE, &before);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::kHost);
-  EXPECT_EQ(done.error().message, "trace /dev/full is not complete: No space left on device");
+  EXPECT_EQ(done.error().message, "trace " + path.text() + " is not complete: File too large");
 }
 
 TEST(TraceFile, OneRunAtATimeWritesAFile) {
