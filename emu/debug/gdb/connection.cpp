@@ -83,27 +83,33 @@ void Connection::watch(const std::function<void()>& interrupt) {
 bool Connection::look(int timeout_ms) {
   // poll() skips negative descriptors: what is over would be ready all the time.
   std::array<pollfd, 4> fds{pollfd{wake_.get(), POLLIN, 0}, pollfd{lost_ ? -1 : client_.get(), POLLIN, 0},
-                            pollfd{stopped_ ? -1 : stop_event_, POLLIN, 0}, pollfd{listener_, POLLIN, 0}};
+                            pollfd{stopped_ ? -1 : stop_event_, POLLIN, 0},
+                            pollfd{lost_ ? -1 : listener_, POLLIN, 0}};
   if (poll(fds.data(), fds.size(), timeout_ms) <= 0) return true;
   if (fds[0].revents) return false;
-  if (fds[1].revents) read_client();
+  // Before somebody new is refused: whoever was connected may be gone by now, and then there is place.
+  if (fds[1].revents || fds[3].revents) read_client();
   if (fds[2].revents) stopped_ = true;
-  if (fds[3].revents) refuse_clients(listener_);
+  if (fds[3].revents && !lost_) refuse_clients(listener_);
   return true;
 }
 
 void Connection::read_client() {
   constexpr size_t kMostPending = 64 * kPacketSize;  // who floods a running machine is gone
   std::array<char, 64 * 1024> bytes;
-  const ssize_t count = recv(client_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-  if (count > 0) pending_.append(bytes.data(), static_cast<size_t>(count));
-  const bool failed = count < 0 && errno != EAGAIN && errno != EINTR;
-  if (count == 0 || failed || pending_.size() > kMostPending) lost_ = true;
+  while (!lost_) {
+    const ssize_t count = recv(client_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) return;
+    if (count > 0) pending_.append(bytes.data(), static_cast<size_t>(count));
+    lost_ = count <= 0 || pending_.size() > kMostPending;
+  }
 }
 
 void refuse_clients(int listener) {
-  for (Fd refused(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)); refused;
-       refused = Fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC))) {
+  for (;;) {
+    const Fd refused(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!refused) return;
   }
 }
 

@@ -78,6 +78,9 @@ class GdbServer : public testing::Test {
     });
   }
   Server::Ending finish() {
+    for (int ms = 0; ms < kPatienceMs && !done; ms++)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (!done) server->stop();
     thread.join();
     return ending.load();
   }
@@ -168,6 +171,7 @@ TEST_F(GdbServer, TheNextClientFindsTheMachineAsItWas) {
     client.say("$m401000");  // and gone
   }
   Client client(path);
+  EXPECT_EQ(client.ask("Hg1", "OK"), answer("OK"));
   EXPECT_EQ(client.ask("p10", "0110400000000000"), answer("0110400000000000"));
   EXPECT_FALSE(target.has_stops());
   client.say(frame("k"));
