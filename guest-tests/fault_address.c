@@ -56,6 +56,24 @@ static void operands(void) {
   say("operands");
 }
 
+// What is read and written is a write from the start: one fault, not two.
+static void read_modify_write(void) {
+  char* at = refused + 0x680;
+  WRITES("incl (%%rdi)", at, at);
+  WRITES("addl $1, (%%rdi)", at + 1, at + 1);
+  WRITES("notb (%%rdi)", at + 2, at + 2);
+  WRITES("shlq $3, (%%rdi)", at + 3, at + 3);
+  WRITES("lock decl (%%rdi)", at, at);
+  WRITES("xchg %%eax, (%%rdi)", at, at);
+  WRITES("lock xadd %%eax, (%%rdi)", at, at);
+  WRITES("cmpxchg %%ecx, (%%rdi)", at, at);
+  WRITES("lock cmpxchg %%ecx, (%%rdi)", at, at);
+  WRITES("cmpxchg16b (%%rdi)", at, at);
+  WRITES("btsl $5, (%%rdi)", at, at);
+  WRITES("sbb %%rax, (%%rdi)", at, at);
+  say("read, modify, write");
+}
+
 static void strings(void) {
   char* at = refused + 0x345;
   READS("xchg %%rdi, %%rsi; movsb", at, at);
@@ -130,7 +148,7 @@ static void fetches(void) {
   say("fetches");
 }
 
-int main(void) {
+int main(int count, char** arguments) {
   static char alternate[65536];
   const stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
   CHECK(sigaltstack(&stack, NULL) == 0);
@@ -139,6 +157,10 @@ int main(void) {
   memset(memory, 1, 3 * kPage);
   refused = memory + kPage;
   CHECK(munmap(refused, kPage) == 0);
+  if (count > 1 && strcmp(arguments[1], "read-modify-write") == 0) {
+    read_modify_write();
+    return 0;
+  }
   operands();
   strings();
   the_stack();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // mmap, munmap, mprotect, mremap and madvise: mappings that are split, joined, replaced, moved and refused.
+#include <sys/resource.h>
+
 #include "check.h"
 
 static const int kReadWrite = PROT_READ | PROT_WRITE;
@@ -203,6 +205,23 @@ static void many(void) {
   say("many mappings");
 }
 
+// What a call replaces or moves is not charged a second time.
+static void limits(void) {
+  const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+  struct rlimit limit = {100ul << 20, RLIM_INFINITY};
+  size_t bytes = 64ul << 20;
+  char* memory = map_anonymous(bytes, kReadWrite);
+  char* other = map_anonymous(bytes, PROT_NONE);
+  CHECK(munmap(other, bytes) == 0);
+  CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+  CHECK(mmap(memory, bytes, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory);
+  CHECK(mremap(memory, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, other) == other);
+  CHECK_FAILS((long)mmap(NULL, bytes, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), ENOMEM);
+  CHECK(setrlimit(RLIMIT_AS, &unlimited) == 0);
+  CHECK(munmap(other, bytes) == 0);
+  say("address space limited");
+}
+
 int main(void) {
   install_handler(SIGSEGV, catch_and_leave, 0);
   holes();
@@ -214,5 +233,6 @@ int main(void) {
   discarded();
   shared_anonymous();
   many();
+  limits();
   return 0;
 }

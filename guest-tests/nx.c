@@ -108,11 +108,29 @@ static void replaced_mapping(void) {
   say("a new mapping holds nothing of the old code");
 }
 
+// A store into the page that it is executed from, onto the very next instruction.
+static void own_page(void) {
+  unsigned char* page = (unsigned char*)map_anonymous(kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
+  static const unsigned char kCode[] = {
+      0xb8, 7,    0, 0, 0,           // mov $7, %eax
+      0xc6, 0x05, 1, 0, 0, 0, 0x5a,  // movb $0x5a, the operand of the next but one
+      0xb8, 1,    0, 0, 0,           // mov $1, %eax: becomes 0x5a
+      0xc3,
+  };
+  memcpy(page, kCode, sizeof kCode);
+  for (int i = 0; i < 100; i++) {
+    page[13] = 1;
+    CHECK_EQUAL(((int (*)(void))page)(), 0x5a);
+  }
+  say("code that stores into its own page executes what it stored");
+}
+
 int main(void) {
   install_handler(SIGSEGV, catch_and_leave, 0);
   data_is_not_executed();
   mprotect_decides();
   rewritten_code();
   replaced_mapping();
+  own_page();
   return 0;
 }

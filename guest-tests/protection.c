@@ -117,6 +117,10 @@ static void not_canonical(void) {
   CHECK_EQUAL(caught.trapno, kGeneralProtection);
   CHECK_EQUAL(caught.error, 0);
   say("%-38s SI_KERNEL, vector 13", "read of a non-canonical address");
+  CHECK(RAISES(__asm__ volatile("pushq (%0)" ::"r"(address) : "memory")));  // the operand's, not the stack's
+  CHECK_EQUAL(caught.signal, SIGSEGV);
+  CHECK_EQUAL(caught.trapno, kGeneralProtection);
+  say("%-38s SI_KERNEL, vector 13", "push of what is at one");
   address = (volatile char*)0xffffffff80200000;
   CHECK(RAISES(read_byte(address)));
   CHECK_EQUAL(caught.signal, SIGSEGV);
@@ -150,6 +154,13 @@ static void privileged(void) {
   REFUSED("wrmsr", "wrmsr", 0);
 }
 
+// A fault, not a trap: the instruction pointer stays at INT. The gate is there, for the kernel's use only.
+static void gates(void) {
+  extern const char at_int[];
+  REFUSED("int through a gate of the kernel's", "at_int: int $0x81", 0x40a);
+  CHECK_EQUAL(caught.rip, (uintptr_t)at_int);
+}
+
 // The handler mends the mapping, and the instruction that failed is executed again.
 static char* mended;
 
@@ -169,8 +180,12 @@ static void mended_by_the_handler(void) {
   say("a handler mends the mapping");
 }
 
-int main(void) {
+int main(int count, char** arguments) {
   install_handler(SIGSEGV, catch_and_leave, 0);
+  if (count > 1 && strcmp(arguments[1], "gates") == 0) {
+    gates();
+    return 0;
+  }
   unmapped();
   read_only();
   no_access();

@@ -13,10 +13,12 @@ say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 usage() { printf 'usage: %s\n' "$*" >&2; exit 2; }
 
-# Configures (only when asked for or never done) and builds BUILD [CMAKE-OPTION...]; prints warnings and errors, not progress.
+# Configures and builds BUILD [CMAKE-OPTION... | --target NAME...]; prints warnings and errors, not progress.
 configure_and_build() {
-  local folder=$1
+  local folder=$1 targets=() options=()
   shift
-  cmake -S "$root" -B "$folder" -G Ninja --log-level=WARNING "$@" > /dev/null
-  cmake --build "$folder" -j "$jobs" -- --quiet
+  while [ $# -gt 0 ] && [ "$1" != --target ]; do options+=("$1"); shift; done
+  targets=("$@")
+  cmake -S "$root" -B "$folder" -G Ninja --log-level=WARNING "${options[@]}" > /dev/null
+  cmake --build "$folder" -j "$jobs" "${targets[@]}" -- --quiet
 }

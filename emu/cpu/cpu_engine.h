@@ -68,6 +68,8 @@ struct Stop {
   uint8_t vector = 0;
   std::optional<uint32_t> error_code;  // kException
   x86::Access access;                  // kFillDenied
+  bool stack = false;                  // kFillDenied: a reference to the stack segment
+  uint64_t instruction_rip = 0;        // kSoftwareInterrupt: where the instruction begins
   Instruction instruction;             // kSystemInstruction
   std::string message;                 // kFailed
 };

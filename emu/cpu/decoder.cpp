@@ -106,6 +106,8 @@ SystemOp system_op(const cs_insn& insn) {
         return SystemOp::kMovToCr;
       if (x86.op_count == 2 && x86.operands[1].type == X86_OP_REG && is_control_register(x86.operands[1].reg))
         return SystemOp::kMovFromCr;
+      if (x86.op_count == 2 && x86.operands[0].type == X86_OP_REG && x86.operands[0].reg == X86_REG_DR7)
+        return SystemOp::kMovToDr7;
       return SystemOp::kNone;
     case X86_INS_CLTS:
       return SystemOp::kClts;
@@ -235,31 +237,6 @@ bool loads_segment(const cs_insn& insn) {
   }
 }
 
-bool stack_access(const cs_insn& insn) {
-  switch (insn.id) {
-    case X86_INS_PUSH:
-    case X86_INS_POP:
-    case X86_INS_PUSHFQ:
-    case X86_INS_POPFQ:
-    case X86_INS_PUSHFD:
-    case X86_INS_POPFD:
-    case X86_INS_CALL:
-    case X86_INS_RET:
-    case X86_INS_ENTER:
-    case X86_INS_LEAVE:
-      return true;
-    default:
-      break;
-  }
-  const cs_x86& x86 = insn.detail->x86;
-  for (unsigned i = 0; i < x86.op_count; ++i) {
-    if (x86.operands[i].type != X86_OP_MEM) continue;
-    const int8_t base = register_number(x86.operands[i].mem.base);
-    return (base == 4 || base == 5) && x86.operands[i].mem.segment == X86_REG_INVALID;
-  }
-  return false;
-}
-
 MemoryOperand memory_operand(const cs_x86_op& operand) {
   return {.base = register_number(operand.mem.base),
           .index = register_number(operand.mem.index),
@@ -332,6 +309,21 @@ bool has_bit_offset(unsigned id) {
   return id == X86_INS_BT || id == X86_INS_BTS || id == X86_INS_BTR || id == X86_INS_BTC;
 }
 
+// Capstone 4 leaves some of these without the write. CMPXCHG writes even when it finds the values different
+// (SDM vol. 2).
+bool always_reads_and_writes(unsigned id) {
+  switch (id) {
+    case X86_INS_CMPXCHG:
+    case X86_INS_CMPXCHG8B:
+    case X86_INS_CMPXCHG16B:
+    case X86_INS_XADD:
+    case X86_INS_XCHG:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::vector<MemoryAccess> memory_accesses(const cs_insn& insn, CodeSize size) {
   const cs_x86& x86 = insn.detail->x86;
   std::vector<MemoryAccess> list;
@@ -344,6 +336,7 @@ std::vector<MemoryAccess> memory_accesses(const cs_insn& insn, CodeSize size) {
                         .writes = (operand.access & CS_AC_WRITE) != 0};
     if (has_bit_offset(insn.id) && x86.operands[1].type == X86_OP_REG)
       access.bit_register = register_number(x86.operands[1].reg);
+    if (always_reads_and_writes(insn.id)) access.reads = access.writes = true;
     // POP computes its destination with the stack pointer already moved (SDM vol. 2, POP).
     if (insn.id == X86_INS_POP && access.operand.base == kSp) access.operand.displacement += operand.size;
     list.push_back(access);
@@ -438,7 +431,6 @@ std::optional<Instruction> Decoder::decode(std::span<const uint8_t> bytes, CodeS
   out.software_interrupt = insn->id == X86_INS_INT || insn->id == X86_INS_INT3 || insn->id == X86_INS_INTO ||
                            insn->id == X86_INS_INT1;
   out.loads_segment = loads_segment(*insn);
-  out.stack_access = stack_access(*insn);
   if (out.op != SystemOp::kNone) fill_operands(out, *insn);
   return out;
 }

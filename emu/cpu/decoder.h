@@ -18,6 +18,7 @@ enum class SystemOp : uint8_t {
   kNone,
   kMovToCr,
   kMovFromCr,
+  kMovToDr7,
   kClts,
   kLmsw,
   kInvlpg,
@@ -70,7 +71,6 @@ struct Instruction {
   bool interrupt_shadow = false;    // STI, MOV SS, POP SS
   bool software_interrupt = false;  // INT n, INT3, INTO, INT1
   bool loads_segment = false;       // may read GDT or LDT: MOV Sreg, POP Sreg, LAR, far transfers, ...
-  bool stack_access = false;        // PUSH, POP, CALL, RET, ..., or a memory operand based on RSP or RBP
   MemoryOperand memory;             // INVLPG, INVPCID
 };
 

@@ -12,15 +12,22 @@ std::optional<uint8_t> StringConsoleSource::get() {
   return static_cast<uint8_t>(text_[position_++]);
 }
 
+namespace {
+constexpr char kEndOfInput = 0x04, kLiteralNext = 0x16;
+}
+
 std::optional<uint8_t> FdConsoleSource::get() {
   while (position_ >= read_.size()) {
     if (ended_) return std::nullopt;
     char bytes[4096];
     const ssize_t count = ::read(fd_, bytes, sizeof bytes);
-    if (count > 0)
-      read_.append(bytes, static_cast<size_t>(count));
-    else
-      ended_ = true;  // EINTR too: somebody wants to leave
+    for (ssize_t i = 0; i < count; ++i) {
+      // Data, not keys: the guest's terminal must not take them for the end of input (VEOF) or for quoting
+      // (VLNEXT).
+      if (bytes[i] == kEndOfInput || bytes[i] == kLiteralNext) read_ += kLiteralNext;
+      read_ += bytes[i];
+    }
+    if (count <= 0) ended_ = true;  // EINTR too: somebody wants to leave
   }
   return static_cast<uint8_t>(read_[position_++]);
 }

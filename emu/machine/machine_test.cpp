@@ -108,6 +108,14 @@ TEST(Machine, ANullPointerInUserCodeIsAUserFault) {
   EXPECT_EQ(transcript.last_error_code, 5u);  // U/S, P
 }
 
+// The engine keeps a 2 MiB page in pieces of 4 KiB; INVLPG of one of them removes the whole entry.
+TEST(Machine, InvlpgInsideALargePageDropsAllOfIt) {
+  Guest guest("i");
+  const RunResult result = guest.machine->run(kLimit);
+  EXPECT_EQ(result.reason, EndReason::kExit) << result.report << guest.machine->describe();
+  EXPECT_EQ(result.exit_value, 2u);  // both pieces read what is mapped now
+}
+
 TEST(Machine, TimerWakesAHaltedCpuInCountedTime) {
   Guest guest("t");
   Transcript transcript;

@@ -3,7 +3,7 @@
 # The smallest kernel that uses every part of the machine, for machine_test: PVH entry, 4-level paging, IDT, a page-fault
 # handler that maps on demand, SYSCALL/SYSRET from user code, the local APIC timer and a second CPU. What it prints is
 # the test's expectation. The first byte of the command line chooses: 'p' page faults, 'u' user code, 't' timer,
-# 'n' a null pointer in user code, 'c' second CPU, '3' triple fault, 'h' halt for good, 'l' loop for good, 'w' watched range.
+# 'n' a null pointer in user code, 'i' INVLPG, 'c' second CPU, '3' triple fault, 'h' halt for good, 'l' loop for good, 'w' watched range.
 
         .set    COM1, 0x3f8
         .set    EXIT, 0xf4
@@ -56,6 +56,8 @@ entry64:
         je      user
         cmp     $'n', %al
         je      user
+        cmp     $'i', %al
+        je      large_page
         cmp     $'t', %al
         je      timer
         cmp     $'c', %al
@@ -168,6 +170,22 @@ general_protection:
         mov     $'U', %al
         call    print
         mov     calls, %eax
+        jmp     finish
+
+# ---- a 2 MiB page that is mapped elsewhere: INVLPG of its second 4 KiB, reads of the second and the third
+large_page:
+        movb    $2, 0x801000
+        movb    $2, 0x802000
+        movb    $1, 0x601000
+        movb    $1, 0x602000
+        movl    $0x800083, pd+24
+        invlpg  0x601000
+        xor     %eax, %eax
+        cmpb    $2, 0x601000
+        sete    %al
+        cmpb    $2, 0x602000
+        sete    %cl
+        add     %cl, %al
         jmp     finish
 
 # ---- timer: ten periodic interrupts while halted

@@ -10,6 +10,9 @@ namespace mmuscope {
 using x86::CpuState;
 using x86::Event;
 
+// A guest whose handler faults at its first instruction never executes one again.
+constexpr uint64_t kMostEvents = 100'000;
+
 Vcpu::Vcpu(unsigned index, MachineCore& core, LocalApic& apic) : index_(index), core_(core), apic_(apic) {}
 
 void Vcpu::attach(std::unique_ptr<CpuEngine> engine) { engine_ = std::move(engine); }
@@ -29,10 +32,11 @@ void Vcpu::run(uint64_t budget) {
   while (!core_.is_ended() && !yield_ && !debug.stop && instructions_ < end) {
     if (interrupt_waiting() && take_interrupt()) continue;
     if (state_.halted || state_.wait_for_sipi) break;
-    const Stop stop = engine_->run({.breakpoints = &debug.breakpoints,
-                                    .leaving = debug.leaving,
-                                    .instructions = end - instructions_,
-                                    .stop_when_interruptible = interrupt_waiting()});
+    const Stop stop =
+        engine_->run({.breakpoints = &debug.breakpoints,
+                      .leaving = debug.leaving,
+                      .instructions = nmi_pending_ ? 1 : end - instructions_,  // held back by a shadow
+                      .stop_when_interruptible = interrupt_waiting()});
     account();
     handle(stop);
   }
@@ -62,7 +66,7 @@ void Vcpu::handle(const Stop& stop) {
     case StopReason::kInterruptWindow:
       return;
     case StopReason::kFillDenied:
-      return resolve(stop.access);
+      return resolve(stop.access, stop.stack);
     case StopReason::kException:
     case StopReason::kSoftwareInterrupt: {
       Event event{.kind = stop.reason == StopReason::kException ? x86::EventKind::kException
@@ -73,7 +77,8 @@ void Vcpu::handle(const Stop& stop) {
       const bool has_error_code =
           stop.vector == 8 || (stop.vector >= 10 && stop.vector <= 14) || stop.vector == 17;
       if (event.kind == x86::EventKind::kException && has_error_code) event.error_code = stop.error_code;
-      return raise(event);
+      const bool software = event.kind == x86::EventKind::kSoftwareInterrupt;
+      return raise(event, nullptr, software ? std::optional(stop.instruction_rip) : std::nullopt);
     }
     case StopReason::kSystemInstruction: {
       if (const auto event = execute(stop.instruction)) return raise(*event);
@@ -86,10 +91,12 @@ void Vcpu::handle(const Stop& stop) {
     }
     case StopReason::kTrapped:
       for (const TrappedAccess& access : trapped_) {
+        if (access.write) core_.wrote(access.address);
         core_.count_access(access.address, access.size, access.write);
         core_.watch_access(*this, std::nullopt, access.address, access.size, access.write);
       }
       trapped_.clear();
+      own_code_page_ = kNoPage;
       yield_ = true;
       return;
     case StopReason::kFailed:
@@ -144,7 +151,12 @@ void Vcpu::init() {
   reset.ldtr.attributes = 0x82;
   reset.tr.attributes = 0x8b;
   reset.wait_for_sipi = 1;
-  tlb_.flush_all([](const x86::TlbEntry&) {});
+  if (engine_) {
+    const Moment now = moment();
+    tlb_.flush_all([&](const x86::TlbEntry& entry) {
+      core_.tell([&](MachineObserver& o) { o.on_tlb_remove(now, entry, x86::TlbCause::kReset); });
+    });
+  }
   apic_.reset();
   nmi_pending_ = false;
   reset_to(reset);
@@ -186,7 +198,9 @@ void Vcpu::announce(const Event& event, const x86::WalkTrace* walk) {
   core_.open_window(pid_, true);
 }
 
-void Vcpu::raise(const Event& first, const x86::WalkTrace* walk) {
+// INT n whose delivery fails is a fault of that instruction, at `instruction_rip`, though RIP is past it by
+// now.
+void Vcpu::raise(const Event& first, const x86::WalkTrace* walk, std::optional<uint64_t> instruction_rip) {
   std::vector<Event> chain{first};
   announce(first, walk);
   load();
@@ -194,6 +208,7 @@ void Vcpu::raise(const Event& first, const x86::WalkTrace* walk) {
   while (true) {
     const auto delivered = x86::deliver_event(state_, event, *this);
     if (delivered) break;
+    if (instruction_rip) state_.rip = *instruction_rip;
     chain.push_back(delivered.error());
     const auto combined = x86::combine_events(event, delivered.error());
     if (!combined) return triple_fault(chain);
@@ -202,7 +217,12 @@ void Vcpu::raise(const Event& first, const x86::WalkTrace* walk) {
   }
   state_.interrupt_shadow = 0;
   store();
+  stuck_ = 0;
   core_.count_event();
+  if (core_.position().events >= kMostEvents)
+    core_.end(EndReason::kDeadlock,
+              fmt::format("{} events were delivered without an instruction in between\n{}", kMostEvents,
+                          describe()));
   core_.debug.leaving = false;
   if (core_.debug.stop_after_event) core_.debug.stop = true;
 }

@@ -89,8 +89,9 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   x86::PagingContext paging_context(const x86::Access& access);
   uint16_t pcid() const;
   bool may_use(const x86::TlbEntry& entry, const x86::Access& access);
-  void resolve(x86::Access access);
+  void resolve(x86::Access access, bool stack);
   void resolve_unpaged(const x86::Access& access);
+  bool executes_in(x86::PhysicalAddress page);
   bool settle_code_page(x86::PhysicalAddress page, const x86::Access& access);
   std::expected<x86::PhysicalAddress, x86::Event> translate(const x86::Access& access);
   std::expected<x86::TlbEntry*, x86::PageFault> walk_and_insert(const x86::Access& access,
@@ -98,10 +99,11 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   x86::PageFault refused_by_tlb(const x86::TlbEntry& entry, const x86::Access& access, x86::WalkTrace& trace);
   void drop_entries(x86::LinearAddress linear, x86::TlbCause cause);
   bool in_descriptor_table(const x86::Access& access);
-  x86::Event non_canonical(const x86::Access& access);
+  x86::Event non_canonical(bool stack);
 
   // events
-  void raise(const x86::Event& event, const x86::WalkTrace* walk = nullptr);
+  void raise(const x86::Event& event, const x86::WalkTrace* walk = nullptr,
+             std::optional<uint64_t> instruction_rip = std::nullopt);
   void raise_page_fault(const x86::PageFault& fault, const x86::WalkTrace& walk);
   void announce(const x86::Event& event, const x86::WalkTrace* walk);
   void triple_fault(const std::vector<x86::Event>& chain);
@@ -129,10 +131,12 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   x86::CpuState state_;
   uint32_t pid_ = 0;
   bool nmi_pending_ = false;
-  uint64_t instructions_ = 0;     // of this CPU
-  uint64_t accounted_ = 0;        // engine_->executed() as of the last account()
-  bool implicit_access_ = false;  // the instruction at RIP reads a descriptor table at CPL 3
-  uint8_t stuck_ = 0;             // refusals in a row that nothing was done about
+  uint64_t instructions_ = 0;  // of this CPU
+  uint64_t accounted_ = 0;     // engine_->executed() as of the last account()
+  static constexpr x86::PhysicalAddress kNoPage = ~x86::PhysicalAddress{0};
+  x86::PhysicalAddress own_code_page_ = kNoPage;  // the instruction at RIP stores into the page it lies in
+  bool implicit_access_ = false;                  // the instruction at RIP reads a descriptor table at CPL 3
+  uint8_t stuck_ = 0;                             // refusals in a row that nothing was done about
   bool yield_ = false;
   std::vector<TrappedAccess> trapped_;
 };

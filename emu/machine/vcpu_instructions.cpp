@@ -27,6 +27,7 @@ bool needs_cpl_0(SystemOp op) {
   switch (op) {
     case SystemOp::kMovToCr:
     case SystemOp::kMovFromCr:
+    case SystemOp::kMovToDr7:
     case SystemOp::kClts:
     case SystemOp::kLmsw:
     case SystemOp::kInvlpg:
@@ -73,6 +74,8 @@ std::optional<Event> Vcpu::execute(const Instruction& instruction) {
       if (instruction.control_register != 8) return invalid_opcode();
       engine_->set_reg(static_cast<Gpr>(instruction.reg), apic_.task_priority() >> 4);
       break;
+    case SystemOp::kMovToDr7:
+      break;  // Unicorn crashes when a breakpoint is enabled: the guest has none (CAVEATS.md)
     case SystemOp::kClts:
       load();
       state_.cr0 &= ~x86::cr0::kTs;
@@ -201,8 +204,9 @@ std::optional<Event> Vcpu::execute_port(const Instruction& instruction) {
 
 // SDM vol. 2, SYSCALL: 64-bit mode only, as the CPUs this is modelled on.
 std::optional<Event> Vcpu::execute_syscall(const Instruction& instruction) {
-  if (!(state_.efer & x86::efer::kSce) || !(state_.efer & x86::efer::kLma)) return invalid_opcode();
   load();
+  const bool long_mode = (state_.efer & x86::efer::kLma) && state_.segment(x86::SegmentName::kCs).long_mode();
+  if (!(state_.efer & x86::efer::kSce) || !long_mode) return invalid_opcode();
   state_.reg(Gpr::kRcx) = state_.rip + instruction.length;
   state_.reg(Gpr::kR11) = state_.rflags & ~x86::rflags::kRf;
   state_.rip = state_.lstar;

@@ -69,7 +69,8 @@ Fill Vcpu::fill(const Access& asked) {
     return {.kind = code ? Fill::Kind::kRam : Fill::Kind::kDenied, .page = page};
   if (core_.watched(page) || core_.debug_watched(access.linear, page))
     return {.kind = Fill::Kind::kTrapped, .page = page};
-  if (code && access.type == AccessType::kWrite) return {};
+  if (code && access.type == AccessType::kWrite)
+    return {.kind = page == own_code_page_ ? Fill::Kind::kTrapped : Fill::Kind::kDenied, .page = page};
   writable = writable && !code;
   if (writable) {
     core_.ram.mark_dirty(page);
@@ -98,10 +99,10 @@ const uint8_t* Vcpu::code(x86::LinearAddress linear, PhysicalAddress* page) {
 // ---- between runs
 
 // The engine could not go on because of `access`, by the instruction at RIP.
-void Vcpu::resolve(Access access) {
+void Vcpu::resolve(Access access, bool stack) {
   EMU_CHECK(++stuck_ < kMostStuck, "engine and TLB disagree about a page");
   if (!(state_.cr0 & x86::cr0::kPg)) return resolve_unpaged(access);
-  if (!x86::is_canonical(access.linear, state_.cr4 & x86::cr4::kLa57)) return raise(non_canonical(access));
+  if (!x86::is_canonical(access.linear, state_.cr4 & x86::cr4::kLa57)) return raise(non_canonical(stack));
   const auto instruction = access.user && !implicit_access_ && in_descriptor_table(access)
                                ? engine_->current_instruction()
                                : std::nullopt;
@@ -149,6 +150,17 @@ void Vcpu::resolve_unpaged(const Access& access) {
                                            std::to_string(access.linear) + ", where there is no RAM");
 }
 
+// Whether the instruction at RIP lies in this page, or reaches into it: such a page cannot become data before
+// the instruction is done.
+bool Vcpu::executes_in(PhysicalAddress page) {
+  constexpr unsigned kLongest = 15;
+  for (const uint64_t at : {engine_->rip(), engine_->rip() + kLongest - 1}) {
+    PhysicalAddress here = 0;
+    if (code(at, &here) != nullptr && here == page) return true;
+  }
+  return false;
+}
+
 // True when the denial was about a page changing between code and data.
 bool Vcpu::settle_code_page(PhysicalAddress page, const Access& access) {
   if (!core_.bus.is_ram(page)) {
@@ -160,6 +172,8 @@ bool Vcpu::settle_code_page(PhysicalAddress page, const Access& access) {
   const bool code = core_.code_pages.is_code(page);
   if (access.type == AccessType::kFetch && !code)
     core_.make_code(page);
+  else if (access.type == AccessType::kWrite && code && executes_in(page))
+    own_code_page_ = page;  // the engine comes back for the same store, and executes it alone
   else if (access.type == AccessType::kWrite && code)
     core_.make_data(page);
   else
@@ -200,17 +214,22 @@ x86::PageFault Vcpu::refused_by_tlb(const x86::TlbEntry& entry, const Access& ac
 
 void Vcpu::drop_entries(x86::LinearAddress linear, TlbCause cause) {
   const Moment now = moment();
+  bool large = false;  // the engine keeps a large page in pieces of 4 KiB
   tlb_.invalidate_page(linear, pcid(), [&](const x86::TlbEntry& entry) {
+    large = large || entry.page.size != x86::PageSize::k4K;
     core_.tell([&](MachineObserver& o) { o.on_tlb_remove(now, entry, cause); });
   });
-  engine_->forget_page(linear);
+  if (large)
+    engine_->forget_all();
+  else
+    engine_->forget_page(linear);
 }
 
 // Translation for accesses that no engine makes.
 std::expected<PhysicalAddress, Event> Vcpu::translate(const Access& access) {
   if (!(state_.cr0 & x86::cr0::kPg)) return access.linear;
   if (!x86::is_canonical(access.linear, state_.cr4 & x86::cr4::kLa57))
-    return std::unexpected(non_canonical(access));
+    return std::unexpected(non_canonical(false));
   x86::TlbEntry* entry = tlb_.lookup(access.linear, pcid());
   if (entry != nullptr && may_use(*entry, access)) return entry->page.physical(access.linear);
   x86::WalkTrace trace;
@@ -247,11 +266,8 @@ bool Vcpu::in_descriptor_table(const Access& access) {
   return within(now.gdtr.base, now.gdtr.limit) || (has_ldt && within(now.ldtr.base, now.ldtr.limit));
 }
 
-Event Vcpu::non_canonical(const Access& access) {
+Event Vcpu::non_canonical(bool stack) {
   // SDM vol. 1, 3.3.7.1: #SS for stack references, #GP for everything else.
-  const bool data = access.type != AccessType::kFetch && !access.implicit;
-  const auto instruction = data ? engine_->current_instruction() : std::nullopt;
-  const bool stack = instruction && instruction->stack_access;
   return {.kind = x86::EventKind::kException,
           .vector = stack ? x86::vector::kStackFault : x86::vector::kGeneralProtection,
           .error_code = 0,
@@ -328,7 +344,6 @@ void Vcpu::trapped_write(PhysicalAddress address, unsigned size, uint64_t value)
     trapped_.back().size += size;
   else
     trapped_.push_back({address, size, true});
-  core_.wrote(address);
   core_.bus.write(index_, address, size, value);
 }
 

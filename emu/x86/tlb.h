@@ -50,8 +50,6 @@ enum class TlbCause : uint8_t {
 };
 const char* tlb_cause_name(TlbCause cause);  // "invlpg", "mov-cr3", ...
 
-enum class InvpcidType : uint8_t { kAddress = 0, kContext = 1, kAllIncludingGlobal = 2, kAllNonGlobal = 3 };
-
 class Tlb {
  public:
   // Called for each entry that leaves, oldest first, before the operation returns. Must not call this TLB.

@@ -15,7 +15,8 @@ namespace mk {
 namespace {
 
 constexpr uint8_t kEndOfInput = 0x04;
-constexpr size_t kLineMax = 4096;  // N_TTY_BUF_SIZE
+constexpr uint8_t kLiteralNext = 0x16;  // ^V
+constexpr size_t kLineMax = 4096;       // N_TTY_BUF_SIZE
 
 // What all names of the terminal share.
 class Terminal {
@@ -61,8 +62,9 @@ class Terminal {
   static termios default_settings() {
     termios settings = {};
     settings.c_cflag = CS8 | CREAD | CLOCAL | B115200;
-    settings.c_lflag = ICANON;
+    settings.c_lflag = ICANON | IEXTEN;
     settings.c_cc[VEOF] = kEndOfInput;
+    settings.c_cc[VLNEXT] = kLiteralNext;
     settings.c_cc[VMIN] = 1;
     return settings;
   }
@@ -70,10 +72,15 @@ class Terminal {
   bool ready(bool canonical) const { return canonical ? complete_ : size_ > first_ || complete_; }
 
   void take(uint8_t byte, bool canonical) {
-    if (canonical && byte == kEndOfInput) {
+    if (canonical && !literal_ && byte == kLiteralNext) {
+      literal_ = true;
+      return;
+    }
+    if (canonical && !literal_ && byte == kEndOfInput) {
       complete_ = true;
       return;
     }
+    literal_ = false;
     line_[size_++] = byte;
     if (byte == '\n' || size_ == kLineMax) complete_ = true;
   }
@@ -82,6 +89,7 @@ class Terminal {
   size_t first_ = 0;
   size_t size_ = 0;
   bool complete_ = false;
+  bool literal_ = false;  // the next byte is data, whatever it is
 };
 
 Terminal terminal;

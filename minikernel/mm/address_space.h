@@ -97,6 +97,7 @@ class AddressSpace : public RefCounted {
   bool may_expand_data(uint64_t bytes) const;
   Result<uint64_t> unmapped_area(uint64_t hint, uint64_t length) const;
   uint64_t search_top_down(uint64_t length, uint64_t top) const;
+  uint64_t mapped_bytes(uint64_t start, uint64_t end) const;
   long unmap_locked(uint64_t start, uint64_t end);
   long map_locked(uint64_t start, uint64_t length, uint64_t vm_flags, const Ref<File>& file, uint64_t offset);
   long mremap_locked(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,

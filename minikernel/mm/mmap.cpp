@@ -99,10 +99,18 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
   return static_cast<long>(start);
 }
 
+uint64_t AddressSpace::mapped_bytes(uint64_t start, uint64_t end) const {
+  uint64_t bytes = 0;
+  for (Vma* vma = vmas_.find(start); vma != nullptr && vma->start < end; vma = vma->next)
+    bytes += min(vma->end, end) - max(vma->start, start);
+  return bytes;
+}
+
 // Puts an area where others may be; those give way.
 long AddressSpace::map_locked(uint64_t start, uint64_t size, uint64_t vm_flags, const Ref<File>& file,
                               uint64_t offset) {
-  if (!may_expand(vm_flags, size)) return -ENOMEM;
+  // What the new area replaces is given back (Linux's count_vma_pages_range).
+  if (!may_expand(vm_flags, size - min(size, mapped_bytes(start, start + size)))) return -ENOMEM;
   Vma* vma = new_vma(start, start + size, vm_flags, file, offset);
   if (vma == nullptr) return -ENOMEM;
   long error = unmap_locked(start, start + size);

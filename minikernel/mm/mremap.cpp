@@ -72,7 +72,7 @@ bool AddressSpace::grow_in_place(Vma* vma, uint64_t new_end) {
 long AddressSpace::move_vma(Vma* vma, uint64_t address, uint64_t old_length, uint64_t new_length,
                             uint64_t new_address) {
   if (vmas_.size() >= kMaxMapCount - 3) return -ENOMEM;
-  if (!may_expand(vma->flags, new_length)) return -ENOMEM;
+  if (new_length > old_length && !may_expand(vma->flags, new_length - old_length)) return -ENOMEM;
   Vma* moved =
       new_vma(new_address, new_address + new_length, vma->flags, vma->file, vma->file_offset(address));
   if (moved == nullptr) return -ENOMEM;

@@ -114,10 +114,10 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
                                                    : Access::kRead;
   AddressSpace::FaultResult result =
       task.mm->handle_page_fault(address, access, frame.error_code & kErrorPresent);
-  ++task.minor_faults;
 
   bool good = result.outcome != FaultOutcome::kSigsegv && result.outcome != FaultOutcome::kSigbus &&
               result.outcome != FaultOutcome::kOutOfMemory;
+  if (good) ++task.minor_faults;
   if (result.outcome == FaultOutcome::kOutOfMemory) {
     log("%s[%d]: out of memory: killed", task.name, task.pid);
     force_signal(task, SIGKILL, SI_KERNEL, 0);

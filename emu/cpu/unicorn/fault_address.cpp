@@ -42,37 +42,48 @@ LinearAddress UnicornEngine::linear_address(const Instruction& instruction, cons
   return code_size_ == CodeSize::k64 ? address : address & 0xffffffff;
 }
 
-// The engine said that the instruction at RIP wants something in the page of access.linear: says which byte.
-// Where an operand begins in the page before, it is the page's first. So it is where no operand lies in the
-// page (descriptor tables and the like).
-x86::Access UnicornEngine::exact_access(x86::Access access) {
+// Where one access of the instruction at RIP begins.
+LinearAddress UnicornEngine::address_of(const Instruction& instruction, const MemoryAccess& access) {
+  LinearAddress at = linear_address(instruction, access.operand);
+  if (access.adds_al) at += reg(x86::Gpr::kRax) & 0xff;
+  if (access.bit_register >= 0)
+    at += static_cast<uint64_t>(
+        bit_displacement(reg(static_cast<x86::Gpr>(access.bit_register)), access.bytes));
+  return at;
+}
+
+// The engine said that the instruction at RIP wants something in the page of access.linear: says which byte,
+// and what for. Where an operand begins in the page before, it is the page's first byte. So it is where no
+// operand lies in the page (descriptor tables and the like). An operand that is read and written is a write
+// from the start (SDM vol. 3, 4.7: W/R=1 "if the access causing the exception was a write", which
+// read-modify-write is as a whole), though the engine loads first.
+Stop UnicornEngine::denied_stop(x86::Access access) {
+  Stop stop{.reason = StopReason::kFillDenied, .access = access};
   const LinearAddress page = page_of(access.linear), here = rip_ + cs_base_;
-  access.linear = page;
+  stop.access.linear = page;
   if (access.type == x86::AccessType::kFetch) {
-    if (page_of(here) == page) access.linear = here;
-    return access;
+    if (page_of(here) == page) stop.access.linear = here;
+    return stop;
   }
   const MemoryAccesses* accesses = blocks_.accesses_at(here, code_size_);
-  if (accesses == nullptr) return access;
+  if (accesses == nullptr) return stop;
   const bool write = access.type == x86::AccessType::kWrite;
-  const LinearAddress* best = nullptr;
-  LinearAddress same_type = 0, other_type = 0;
+  const MemoryAccess* best = nullptr;
   for (const MemoryAccess& one : accesses->list) {
-    LinearAddress at = linear_address(accesses->instruction, one.operand);
-    if (one.adds_al) at += reg(x86::Gpr::kRax) & 0xff;
-    if (one.bit_register >= 0)
-      at += static_cast<uint64_t>(bit_displacement(reg(static_cast<x86::Gpr>(one.bit_register)), one.bytes));
-    if (page_of(at) != page) continue;
-    if (write ? one.writes : one.reads) {
-      if (best != &same_type) same_type = at;
-      best = &same_type;
-    } else if (best == nullptr) {
-      other_type = at;
-      best = &other_type;
-    }
+    const LinearAddress at = address_of(accesses->instruction, one);
+    const bool begins_here = page_of(at) == page;
+    const bool reaches_here = one.bytes != 0 && page_of(at + one.bytes - 1) == page;
+    const bool fits = write ? one.writes : one.reads;
+    if (!begins_here && !(reaches_here && fits)) continue;
+    if (best != nullptr && (!fits || (write ? best->writes : best->reads))) continue;
+    best = &one;
+    stop.access.linear = begins_here ? at : page;
   }
-  if (best != nullptr) access.linear = *best;
-  return access;
+  if (best == nullptr) return stop;
+  if (best->reads && best->writes) stop.access.type = x86::AccessType::kWrite;
+  constexpr int8_t kSp = 4, kBp = 5;
+  stop.stack = best->operand.segment < 0 && (best->operand.base == kSp || best->operand.base == kBp);
+  return stop;
 }
 
 }  // namespace mmuscope

@@ -327,7 +327,7 @@ std::optional<Stop> UnicornEngine::settle(uc_err error) {
 std::optional<Stop> UnicornEngine::settle_denied() {
   if (budget_ == 0) return std::nullopt;  // the next instruction's fetch, not asked for
   if (denied_trap_) return trapped_step();
-  return Stop{.reason = StopReason::kFillDenied, .access = exact_access(denied_access_)};
+  return denied_stop(denied_access_);
 }
 
 std::optional<Stop> UnicornEngine::settle_interrupt() {
@@ -335,6 +335,7 @@ std::optional<Stop> UnicornEngine::settle_interrupt() {
   const bool past_block = block_ != nullptr && rip_ + cs_base_ == block_linear_ + block_->offsets.back();
   if (past_block && block_->last_is_int) {
     stop.reason = StopReason::kSoftwareInterrupt;
+    stop.instruction_rip = block_linear_ + block_->offsets[block_->count - 1] - cs_base_;
     return stop;
   }
   uc_context_save(uc_, context_);

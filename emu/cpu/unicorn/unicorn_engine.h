@@ -77,7 +77,8 @@ class UnicornEngine final : public CpuEngine {
   uc_err enter(bool single);
   std::optional<Stop> settle(uc_err error);
   std::optional<Stop> settle_denied();
-  x86::Access exact_access(x86::Access access);
+  x86::LinearAddress address_of(const Instruction& instruction, const MemoryAccess& access);
+  Stop denied_stop(x86::Access access);
   std::optional<Stop> settle_interrupt();
   std::optional<Stop> settle_invalid();
   Stop trapped_step();
