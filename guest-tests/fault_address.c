@@ -44,6 +44,10 @@ static void operands(void) {
   READS("add (%%rdi), %%rax", at, at);
   READS("cmpb $1, (%%rdi)", at, at);
   READS("test %%rax, (%%rdi)", at, at);
+  READS("testb $0x20, 1(%%rdi)", at, at + 1);
+  READS("cmpl $1, (%%rdi)", at, at);
+  READS("sub (%%rdi), %%eax", at, at);
+  READS("xor (%%rdi), %%rax", at, at);
   READS("movzbl (%%rdi), %%eax", at, at);
   READS("imul $3, (%%rdi), %%eax", at, at);
   READS("divq (%%rdi)", at, at);

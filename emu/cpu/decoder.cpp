@@ -309,15 +309,40 @@ bool has_bit_offset(unsigned id) {
   return id == X86_INS_BT || id == X86_INS_BTS || id == X86_INS_BTR || id == X86_INS_BTC;
 }
 
-// Capstone 4 leaves some of these without the write. CMPXCHG writes even when it finds the values different
-// (SDM vol. 2).
-bool always_reads_and_writes(unsigned id) {
+// Instructions that read and write their memory operand, if it is the destination (of XCHG, wherever it
+// stands). By name, because Capstone 4 takes TEST for one and CMPXCHG, which writes even when the values
+// differ, for none.
+bool reads_and_writes(unsigned id) {
   switch (id) {
+    case X86_INS_ADC:
+    case X86_INS_ADD:
+    case X86_INS_AND:
+    case X86_INS_BTC:
+    case X86_INS_BTR:
+    case X86_INS_BTS:
     case X86_INS_CMPXCHG:
     case X86_INS_CMPXCHG8B:
     case X86_INS_CMPXCHG16B:
+    case X86_INS_DEC:
+    case X86_INS_INC:
+    case X86_INS_NEG:
+    case X86_INS_NOT:
+    case X86_INS_OR:
+    case X86_INS_RCL:
+    case X86_INS_RCR:
+    case X86_INS_ROL:
+    case X86_INS_ROR:
+    case X86_INS_SAL:
+    case X86_INS_SAR:
+    case X86_INS_SBB:
+    case X86_INS_SHL:
+    case X86_INS_SHLD:
+    case X86_INS_SHR:
+    case X86_INS_SHRD:
+    case X86_INS_SUB:
     case X86_INS_XADD:
     case X86_INS_XCHG:
+    case X86_INS_XOR:
       return true;
     default:
       return false;
@@ -336,7 +361,8 @@ std::vector<MemoryAccess> memory_accesses(const cs_insn& insn, CodeSize size) {
                         .writes = (operand.access & CS_AC_WRITE) != 0};
     if (has_bit_offset(insn.id) && x86.operands[1].type == X86_OP_REG)
       access.bit_register = register_number(x86.operands[1].reg);
-    if (always_reads_and_writes(insn.id)) access.reads = access.writes = true;
+    access.modifies = reads_and_writes(insn.id) && (i == 0 || insn.id == X86_INS_XCHG);
+    if (access.modifies) access.reads = access.writes = true;
     // POP computes its destination with the stack pointer already moved (SDM vol. 2, POP).
     if (insn.id == X86_INS_POP && access.operand.base == kSp) access.operand.displacement += operand.size;
     list.push_back(access);

@@ -80,6 +80,7 @@ struct MemoryAccess {
   uint16_t bytes = 0;  // 0: not known
   bool reads = false;
   bool writes = false;
+  bool modifies = false;  // read-modify-write: a write from the start
   int8_t bit_register =
       MemoryOperand::kNoRegister;  // BT, BTS, ...: the bit offset, signed, moves the operand
   bool adds_al = false;            // XLAT

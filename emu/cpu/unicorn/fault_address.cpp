@@ -80,7 +80,7 @@ Stop UnicornEngine::denied_stop(x86::Access access) {
     stop.access.linear = begins_here ? at : page;
   }
   if (best == nullptr) return stop;
-  if (best->reads && best->writes) stop.access.type = x86::AccessType::kWrite;
+  if (best->modifies) stop.access.type = x86::AccessType::kWrite;
   constexpr int8_t kSp = 4, kBp = 5;
   stop.stack = best->operand.segment < 0 && (best->operand.base == kSp || best->operand.base == kBp);
   return stop;
