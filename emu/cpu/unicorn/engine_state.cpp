@@ -69,7 +69,8 @@ void UnicornEngine::write_state(const CpuState& state) {
   ContextBytes bytes(context_);
   for (unsigned i = 0; i < 16; ++i) bytes.put<uint64_t>(layout_.regs() + 8 * i, state.gpr[i]);
   bytes.put<uint64_t>(layout_.rip(), state.rip);
-  bytes.put<uint64_t>(layout_.rflags(), (state.rflags & ~(kConditionFlags | kDirectionFlag)) | 2);
+  // Whole: when a run begins, QEMU takes condition codes and DF from here (x86_cpu_exec_enter).
+  bytes.put<uint64_t>(layout_.rflags(), state.rflags | 2);
   bytes.put<uint64_t>(layout_.rflags() + 8, 0);                                // cc_dst
   bytes.put<uint64_t>(layout_.rflags() + 16, state.rflags & kConditionFlags);  // cc_src
   bytes.put<uint64_t>(layout_.rflags() + 24, 0);                               // cc_src2

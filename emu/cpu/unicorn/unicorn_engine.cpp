@@ -76,6 +76,9 @@ Expected<void> UnicornEngine::open() {
 
   must(uc_context_alloc(uc_, &context_));
   must(uc_context_alloc(uc_, &kept_));
+  // Unicorn leaves the last bytes as malloc gave them; snapshots hold the whole block.
+  for (uc_context* context : {context_, kept_})
+    std::memset(reinterpret_cast<uint8_t*>(context) + layout_.base, 0, layout_.size - layout_.base);
   for (const Ram::Region& region : ram_.regions())
     must(uc_mem_map_ptr(uc_, region.start, region.bytes, UC_PROT_ALL, region.host));
   stub_ = static_cast<uint8_t*>(

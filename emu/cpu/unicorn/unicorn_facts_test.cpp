@@ -131,6 +131,20 @@ TEST(UnicornFacts, TheContextLayoutIsFound) {
   uc_close(uc);
 }
 
+TEST(UnicornFacts, ARunTakesConditionCodesFromTheFlagsWordNotFromTheLazyOnes) {
+  Bare bare;
+  bare.code(kCode, {0x90, 0xf4});  // nop; hlt
+  constexpr uint64_t kZeroAndDirection = 0x440;
+  bare.patch([&](ContextBytes& bytes) {
+    bytes.put<uint64_t>(bare.layout.rflags(), kZeroAndDirection | 2);
+    bytes.put<uint64_t>(bare.layout.rflags() + 16, 0x81);  // cc_src: CF and SF
+    bytes.put<uint32_t>(bare.layout.cc_op(), 1);           // CC_OP_EFLAGS
+    bytes.put<int32_t>(bare.layout.direction(), 1);
+  });
+  EXPECT_EQ(bare.run(kCode), UC_ERR_OK);
+  EXPECT_EQ(bare.get(UC_X86_REG_RFLAGS) & 0x4c1, kZeroAndDirection);
+}
+
 TEST(UnicornFacts, CplIsWrittenThroughTheContextOnly) {
   Bare bare;
   bare.patch([&](ContextBytes& bytes) {
