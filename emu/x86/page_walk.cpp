@@ -13,21 +13,6 @@ constexpr int kMaxRestarts = 1000;
 
 constexpr uint64_t bits(unsigned high, unsigned low) { return (uint64_t{2} << high) - (uint64_t{1} << low); }
 
-// SDM 4.5.4: a PTE always maps a page; a PDE or PDPTE does with PS=1. (PS in a PML4E or PML5E is reserved.)
-bool maps_page(uint64_t entry, unsigned level) {
-  return level == 1 || (level <= 3 && (entry & pte::kPageSize));
-}
-
-// The bits that must be 0 in a present entry: SDM 4.5.4, tables 4-14 to 4-20, summed up in figure 4-11.
-uint64_t reserved_bits(uint64_t entry, unsigned level, const PagingContext& context) {
-  uint64_t reserved = pte::kAddressMask52 & ~pte::address_mask(context.physical_address_bits);
-  if (!context.nxe) reserved |= pte::kExecuteDisable;
-  if (level >= 4 || (level == 3 && !context.pages_1g)) reserved |= pte::kPageSize;
-  if (level == 3 && (entry & pte::kPageSize)) reserved |= bits(29, 13);
-  if (level == 2 && (entry & pte::kPageSize)) reserved |= bits(20, 13);
-  return reserved;
-}
-
 // SDM 4.6: rights are the combination of all entries of the path; the rest comes from the entry that maps the
 // page.
 Translation combine(const WalkTrace& path, LinearAddress linear, const PagingContext& context) {
@@ -123,6 +108,19 @@ Translation identity(LinearAddress linear) {
 }
 
 }  // namespace
+
+bool maps_page(uint64_t entry, unsigned level) {
+  return level == 1 || (level <= 3 && (entry & pte::kPageSize));
+}
+
+uint64_t reserved_bits(uint64_t entry, unsigned level, const PagingContext& context) {
+  uint64_t reserved = pte::kAddressMask52 & ~pte::address_mask(context.physical_address_bits);
+  if (!context.nxe) reserved |= pte::kExecuteDisable;
+  if (level >= 4 || (level == 3 && !context.pages_1g)) reserved |= pte::kPageSize;
+  if (level == 3 && (entry & pte::kPageSize)) reserved |= bits(29, 13);
+  if (level == 2 && (entry & pte::kPageSize)) reserved |= bits(20, 13);
+  return reserved;
+}
 
 PagingContext PagingContext::of(const CpuState& state, const CpuFeatures& features) {
   return {.cr3 = state.cr3,

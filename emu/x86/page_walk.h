@@ -61,6 +61,11 @@ struct WalkTrace {
   const WalkStep* end() const { return steps.data() + count; }
 };
 
+// SDM 4.5.4: a PTE always maps a page; a PDE or PDPTE does with PS=1. (PS in a PML4E or PML5E is reserved.)
+bool maps_page(uint64_t entry, unsigned level);
+// The bits that must be 0 in a present entry: SDM 4.5.4, tables 4-14 to 4-20, summed up in figure 4-11.
+uint64_t reserved_bits(uint64_t entry, unsigned level, const PagingContext& context);
+
 // What paging says about the page that holds an address: the combined rights of the path (SDM 4.6) before
 // CR0.WP, SMEP, SMAP and PKRU are applied. This is what a TLB entry holds.
 struct Translation {
