@@ -39,9 +39,7 @@ class Blob {
     for (size_t i = first; i < first + count; ++i) sum = static_cast<uint8_t>(sum + bytes_[i]);
     bytes_[at] = static_cast<uint8_t>(bytes_[at] - sum);
   }
-  void place(Ram& ram, uint64_t address) const {
-    std::memcpy(ram.host(address), bytes_.data(), bytes_.size());
-  }
+  void place(Ram& ram, uint64_t address) const { ram.write(address, bytes_); }
 
  private:
   std::vector<uint8_t> bytes_;
@@ -100,7 +98,7 @@ Expected<uint32_t> load_kernel(const std::vector<uint8_t>& file, Ram& ram) {
         !ram.contains(segment.p_paddr, segment.p_memsz))
       return std::unexpected(bad_kernel(fmt::format(
           "does not fit: a segment of 0x{:x} bytes at physical 0x{:x}", segment.p_memsz, segment.p_paddr)));
-    std::memcpy(ram.host(segment.p_paddr), file.data() + segment.p_offset, segment.p_filesz);
+    ram.write(segment.p_paddr, std::span(file).subspan(segment.p_offset, segment.p_filesz));
   }
   return *entry;
 }
@@ -176,9 +174,9 @@ Expected<x86::CpuState> load_boot_image(const BootImage& image, const MachineCon
     return fail(ErrorKind::kUsage, fmt::format("an initramfs of {} MiB does not fit: give more --memory",
                                                initramfs_bytes >> 20));
   const uint64_t initramfs = low - initramfs_bytes;
-  if (!image.initramfs.empty())
-    std::memcpy(ram.host(initramfs), image.initramfs.data(), image.initramfs.size());
-  std::memcpy(ram.host(kCommandLine), image.command_line.c_str(), image.command_line.size() + 1);
+  if (!image.initramfs.empty()) ram.write(initramfs, image.initramfs);
+  ram.write(kCommandLine,
+            {reinterpret_cast<const uint8_t*>(image.command_line.c_str()), image.command_line.size() + 1});
   write_acpi(config.cpus, ram);
 
   Blob modules;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// How a debugger stops a machine: breakpoints, watches, and a request that observers may set. Owned by the
+// How a debugger stops a machine: breakpoints, watches, single steps, and requests of observers. Owned by the
 // machine, no part of its state: it changes where Machine::run() comes back, never what the guest does. After
-// changing breakpoints nothing more is needed; after changing watches, Machine::watches_changed().
+// changing breakpoints nothing more is needed; after changing watches or `armed`, Machine::watches_changed().
 #pragma once
 
 #include <compare>
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "x86/address.h"
@@ -23,6 +24,7 @@ struct Position {
   auto operator<=>(const Position&) const = default;
 };
 
+// Accesses of any CPU, its page walks and event delivery included, to [address, address + bytes).
 struct WatchSpec {
   uint64_t address = 0;
   uint64_t bytes = 1;
@@ -32,24 +34,42 @@ struct WatchSpec {
   bool operator==(const WatchSpec&) const = default;
 };
 
+// Why a run came back. A breakpoint stops in front of its instruction. Everything else stops at the next
+// position: after the instruction is done, or after the event that came instead was delivered.
 struct DebugHit {
-  enum class Kind : uint8_t { kBreakpoint, kWatch } kind = Kind::kBreakpoint;
+  enum class Kind : uint8_t {
+    kBreakpoint,
+    kWatch,
+    kEvent,  // an observer wanted it: request()
+    kStep,   // step_cpu
+  };
+  Kind kind = Kind::kBreakpoint;
   unsigned cpu = 0;
+  Position before;       // the last position at which it had not happened yet
   WatchSpec watch;       // kWatch
   uint64_t address = 0;  // kWatch: first byte accessed
   bool write = false;    // kWatch
+  std::string text;      // kEvent: for people
 };
 
 struct DebugControl {
   std::set<x86::LinearAddress> breakpoints;
   std::vector<WatchSpec> watches;
-  // run() comes back at the next boundary between instructions or events. Cleared by run() when it begins.
-  bool stop = false;
-  // Stop after each event that is delivered.
+  std::optional<unsigned>
+      step_cpu;  // stop after each instruction of this CPU, and each event delivered to it
+  // Stop after each event that is delivered, without a hit.
   bool stop_after_event = false;
+  // Otherwise breakpoints, watches, step_cpu and request() do nothing.
+  bool armed = true;
   // The first instruction of the next run() is executed even when it has a breakpoint.
   bool leaving = true;
   std::optional<DebugHit> hit;  // why it stopped; cleared by run() when it begins
+  bool stop = false;            // come back where the machine stands; cleared by run() when it begins
+
+  // For observers, while they are called. The first one counts.
+  void request(DebugHit wanted) {
+    if (armed && !hit) hit = std::move(wanted);
+  }
 };
 
 }  // namespace mmuscope

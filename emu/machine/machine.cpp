@@ -186,7 +186,7 @@ void MachineImpl::step(uint64_t limit) {
 RunResult MachineImpl::run(uint64_t limit) {
   core_.debug.stop = false;
   core_.debug.hit.reset();
-  while (!core_.is_ended() && core_.icount < limit && !core_.debug.stop) step(limit);
+  while (!core_.is_ended() && core_.icount < limit && !core_.stops_here()) step(limit);
   return core_.ended;
 }
 

@@ -85,6 +85,7 @@ void MachineCore::end(EndReason reason, std::string report, uint32_t value) {
 }
 
 bool MachineCore::debug_watched(std::optional<x86::LinearAddress> linear, x86::PhysicalAddress page) const {
+  if (!debug.armed) return false;
   for (const WatchSpec& watch : debug.watches) {
     if (!watch.physical && !linear) continue;
     const uint64_t first = watch.address & x86::kPageMask;
@@ -97,7 +98,7 @@ bool MachineCore::debug_watched(std::optional<x86::LinearAddress> linear, x86::P
 
 // A linear watch is compared where its page lies now: the instruction has just used that translation.
 void MachineCore::watch_access(const Vcpu& vcpu, std::optional<x86::LinearAddress> linear,
-                               x86::PhysicalAddress address, unsigned size, bool write) {
+                               x86::PhysicalAddress address, unsigned size, bool write, Position before) {
   for (const WatchSpec& watch : debug.watches) {
     if (!(write ? watch.writes : watch.reads)) continue;
     for (uint64_t done = 0; done < watch.bytes;) {
@@ -107,13 +108,13 @@ void MachineCore::watch_access(const Vcpu& vcpu, std::optional<x86::LinearAddres
       const uint64_t seen = watch.physical || !linear ? address : *linear;
       const auto wanted = watch.physical || linear ? std::optional(at) : vcpu.translated(at);
       if (!wanted || seen + size <= *wanted || seen >= *wanted + part) continue;
-      debug.stop = true;
-      if (!debug.hit)
-        debug.hit = DebugHit{.kind = DebugHit::Kind::kWatch,
-                             .cpu = vcpu.index(),
-                             .watch = watch,
-                             .address = at + (std::max(seen, *wanted) - *wanted),
-                             .write = write};
+      debug.request({.kind = DebugHit::Kind::kWatch,
+                     .cpu = vcpu.index(),
+                     .before = before,
+                     .watch = watch,
+                     .address = at + (std::max(seen, *wanted) - *wanted),
+                     .write = write,
+                     .text = {}});
     }
   }
 }

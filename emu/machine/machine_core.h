@@ -99,11 +99,15 @@ class MachineCore {
     events_at_ = icount;
   }
   Position position() const { return {icount, events_at_ == icount ? events_ : 0}; }
+  // Directly after one instruction was counted: where it began.
+  Position previous_position() const { return {icount - 1, events_at_ == icount - 1 ? events_ : 0}; }
+  // A debugger wants run() to come back here.
+  bool stops_here() const { return debug.stop || (debug.hit && position() != debug.hit->before); }
 
   // Watches of a debugger. `linear` where the access has one.
   bool debug_watched(std::optional<x86::LinearAddress> linear, x86::PhysicalAddress page) const;
   void watch_access(const Vcpu& vcpu, std::optional<x86::LinearAddress> linear, x86::PhysicalAddress address,
-                    unsigned size, bool write);
+                    unsigned size, bool write, Position before);
 
   void end(EndReason reason, std::string report, uint32_t value = 0);
   bool is_ended() const { return ended.reason != EndReason::kRunning; }

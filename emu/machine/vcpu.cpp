@@ -29,14 +29,15 @@ void Vcpu::run(uint64_t budget) {
   const uint64_t end = instructions_ + budget;
   yield_ = false;
   DebugControl& debug = core_.debug;
-  while (!core_.is_ended() && !yield_ && !debug.stop && instructions_ < end) {
+  while (!core_.is_ended() && !yield_ && !core_.stops_here() && instructions_ < end) {
     if (interrupt_waiting() && take_interrupt()) continue;
     if (state_.halted || state_.wait_for_sipi) break;
-    const Stop stop =
-        engine_->run({.breakpoints = &debug.breakpoints,
-                      .leaving = debug.leaving,
-                      .instructions = nmi_pending_ ? 1 : end - instructions_,  // held back by a shadow
-                      .stop_when_interruptible = interrupt_waiting()});
+    // One at a time where the next boundary matters: an NMI that a shadow holds back, a debugger's stop.
+    const bool single = nmi_pending_ || debug.hit || stepped();
+    const Stop stop = engine_->run({.breakpoints = debug.armed ? &debug.breakpoints : nullptr,
+                                    .leaving = debug.leaving,
+                                    .instructions = single ? 1 : end - instructions_,
+                                    .stop_when_interruptible = interrupt_waiting()});
     account();
     handle(stop);
   }
@@ -48,10 +49,16 @@ void Vcpu::account() {
   accounted_ = engine_->executed();
   instructions_ += executed;
   core_.icount += executed;
-  if (executed != 0) {
-    stuck_ = 0;
-    core_.debug.leaving = false;
-  }
+  if (executed != 0) progressed(core_.previous_position());
+}
+
+// An instruction was executed, or an event delivered.
+void Vcpu::progressed(Position before) {
+  stuck_ = 0;
+  core_.debug.leaving = false;
+  if (stepped())
+    core_.debug.request(
+        {.kind = DebugHit::Kind::kStep, .cpu = index_, .before = before, .watch = {}, .text = {}});
 }
 
 void Vcpu::handle(const Stop& stop) {
@@ -59,8 +66,12 @@ void Vcpu::handle(const Stop& stop) {
   if (stop.reason != StopReason::kTrapped) trapped_.clear();
   switch (stop.reason) {
     case StopReason::kBreakpoint:
-      core_.debug.stop = true;
-      core_.debug.hit = DebugHit{.kind = DebugHit::Kind::kBreakpoint, .cpu = index_, .watch = {}};
+      core_.debug.stop = true;  // here, in front of the instruction
+      core_.debug.request({.kind = DebugHit::Kind::kBreakpoint,
+                           .cpu = index_,
+                           .before = core_.position(),
+                           .watch = {},
+                           .text = {}});
       return;
     case StopReason::kBudget:
     case StopReason::kInterruptWindow:
@@ -84,8 +95,7 @@ void Vcpu::handle(const Stop& stop) {
       if (const auto event = execute(stop.instruction)) return raise(*event);
       ++instructions_;
       ++core_.icount;
-      stuck_ = 0;
-      core_.debug.leaving = false;
+      progressed(core_.previous_position());
       yield_ = yield_ || state_.halted || core_.debug_exit->value();
       return;
     }
@@ -93,7 +103,8 @@ void Vcpu::handle(const Stop& stop) {
       for (const TrappedAccess& access : trapped_) {
         if (access.write) core_.wrote(access.address);
         core_.count_access(access.address, access.size, access.write);
-        core_.watch_access(*this, std::nullopt, access.address, access.size, access.write);
+        core_.watch_access(*this, std::nullopt, access.address, access.size, access.write,
+                           core_.previous_position());
       }
       trapped_.clear();
       own_code_page_ = kNoPage;
@@ -217,13 +228,13 @@ void Vcpu::raise(const Event& first, const x86::WalkTrace* walk, std::optional<u
   }
   state_.interrupt_shadow = 0;
   store();
-  stuck_ = 0;
+  const Position before = core_.position();
   core_.count_event();
+  progressed(before);
   if (core_.position().events >= kMostEvents)
     core_.end(EndReason::kDeadlock,
               fmt::format("{} events were delivered without an instruction in between\n{}", kMostEvents,
                           describe()));
-  core_.debug.leaving = false;
   if (core_.debug.stop_after_event) core_.debug.stop = true;
 }
 

@@ -81,6 +81,8 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   bool compare_exchange_entry(x86::PhysicalAddress address, uint64_t expected, uint64_t desired) override;
 
   void account();
+  void progressed(Position before);
+  bool stepped() const { return core_.debug.armed && core_.debug.step_cpu == index_; }
   void handle(const Stop& stop);
   bool take_interrupt();
   bool interrupt_waiting() const { return nmi_pending_ || apic_.pending().has_value(); }

@@ -287,7 +287,7 @@ bool Vcpu::compare_exchange_entry(PhysicalAddress address, uint64_t expected, ui
   uint8_t* host = core_.ram.host(address);
   if (host == nullptr) return true;
   core_.wrote(address);
-  core_.watch_access(*this, std::nullopt, address, 8, true);
+  core_.watch_access(*this, std::nullopt, address, 8, true, core_.position());
   return std::atomic_ref(*reinterpret_cast<uint64_t*>(host)).compare_exchange_strong(expected, desired);
 }
 
@@ -299,7 +299,7 @@ std::expected<uint64_t, Event> Vcpu::read(x86::LinearAddress linear, unsigned si
     const auto physical =
         translate({.linear = at, .type = AccessType::kRead, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
-    core_.watch_access(*this, at, *physical, here, false);
+    core_.watch_access(*this, at, *physical, here, false, core_.position());
     uint64_t part = ~uint64_t{0};  // where no memory answers
     if (const uint8_t* host = core_.ram.host(*physical)) {
       part = 0;
@@ -319,7 +319,7 @@ std::expected<void, Event> Vcpu::write(x86::LinearAddress linear, unsigned size,
         translate({.linear = at, .type = AccessType::kWrite, .user = false, .implicit = true});
     if (!physical) return std::unexpected(physical.error());
     core_.wrote(*physical);
-    core_.watch_access(*this, at, *physical, here, true);
+    core_.watch_access(*this, at, *physical, here, true, core_.position());
     const uint64_t part = value >> (8 * done);
     if (uint8_t* host = core_.ram.host(*physical)) std::memcpy(host, &part, here);
     done += here;

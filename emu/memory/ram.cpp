@@ -71,6 +71,14 @@ x86::PhysicalAddress Ram::page_address(uint64_t index) const {
   return offset < regions_[0].bytes ? offset : kHighStart + (offset - regions_[0].bytes);
 }
 
+void Ram::write(x86::PhysicalAddress address, std::span<const uint8_t> bytes) {
+  EMU_CHECK(contains(address, bytes.size()), "a write within RAM");
+  if (bytes.empty()) return;
+  std::memcpy(host(address), bytes.data(), bytes.size());
+  for (uint64_t page = address & x86::kPageMask; page < address + bytes.size(); page += x86::kPageSize)
+    mark_dirty(page);
+}
+
 void Ram::mark_dirty(x86::PhysicalAddress address) {
   const uint64_t index = page_index(address);
   dirty_[index / 64] |= uint64_t{1} << (index % 64);

@@ -53,6 +53,8 @@ class Ram {
   x86::PhysicalAddress page_address(uint64_t index) const;
   uint64_t page_count() const { return size_ / x86::kPageSize; }
 
+  // Copies to [address, address + bytes.size()), which is RAM within one region, and marks the pages.
+  void write(x86::PhysicalAddress address, std::span<const uint8_t> bytes);
   void mark_dirty(x86::PhysicalAddress address);
   bool is_dirty(x86::PhysicalAddress address) const;
   // Indices of the pages written since the last call (or creation), ascending; clears the marks.
