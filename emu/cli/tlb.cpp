@@ -32,8 +32,9 @@ void add_tlb(CLI::App& app, int* status) {
   command->footer(
       "Causes: of an insert the access that missed; of a removal or flush invlpg, mov-cr3, cr0, cr4, efer, "
       "invpcid-...,\n"
-      "dirty-upgrade (a write through an entry with D clear) or spurious-fault (a denied hit, dropped and "
-      "walked again).\n"
+      "dirty-upgrade (a write through an entry with D clear) or page-fault (a denied hit, dropped, the "
+      "tables "
+      "walked).\n"
       "Rights: u user or k kernel only, r w x, D dirty, G global.");
   command->callback([input, status] {
     if (auto done = tlb(*input); !done) *status = report(done.error());
