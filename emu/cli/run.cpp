@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/option_values.h"
+#include "cli/trace_output.h"
 #include "debug/elf_file.h"
 #include "devices/host_console.h"
 #include "machine/machine.h"
@@ -129,6 +130,8 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   if (!files) return std::unexpected(files.error());
   const auto kernel_file = kernel_path(options.kernel);
   if (!kernel_file) return std::unexpected(kernel_file.error());
+  if (auto good = check_trace_output(options.trace, (*words)[0], *kernel_file, options.boot.root); !good)
+    return std::unexpected(good.error());
   const auto kernel = read_file(*kernel_file);
   if (!kernel) return std::unexpected(kernel.error());
 
