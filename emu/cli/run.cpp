@@ -17,6 +17,7 @@
 #include "cli/boot_options.h"
 #include "cli/commands.h"
 #include "cli/files.h"
+#include "cli/kernel_log.h"
 #include "cli/option_values.h"
 #include "cli/trace_output.h"
 #include "debug/elf_file.h"
@@ -56,14 +57,6 @@ void catch_signals() {
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-}
-
-void log_kernel_line(const std::string& line) {
-  // What a program misses concerns its user; everything else the curious.
-  if (line.find("unimplemented system call") != std::string::npos)
-    spdlog::warn("{}", line);
-  else
-    spdlog::info("{}", line);
 }
 
 struct Outcome {
@@ -140,7 +133,13 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   FdConsoleSource input(STDIN_FILENO);
   const BootImage image{
       .kernel = *kernel, .command_line = files->command_line, .initramfs = files->initramfs.pack()};
-  const auto machine = Machine::create(options.machine, image, console, input, log_kernel_line);
+  const auto program_symbols = [&files](const std::string& path) {
+    const std::vector<uint8_t>* bytes = files->initramfs.find(path);
+    return bytes != nullptr ? read_symbols(*bytes) : trace::SymbolTable();
+  };
+  KernelLog log(program_symbols);
+  const auto machine = Machine::create(options.machine, image, console, input,
+                                       [&log](const std::string& line) { log.put(line); });
   if (!machine) {
     // Of what the machine is given, only the kernel can be bad data.
     if (machine.error().kind != ErrorKind::kData) return std::unexpected(machine.error());
@@ -151,10 +150,6 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   trace::Stats stats;
   std::unique_ptr<trace::Recorder> recorder;
   if (!options.trace.empty()) {
-    const auto program_symbols = [&files](const std::string& path) {
-      const std::vector<uint8_t>* bytes = files->initramfs.find(path);
-      return bytes != nullptr ? read_symbols(*bytes) : trace::SymbolTable();
-    };
     auto made = trace::Recorder::create(options.trace,
                                         {.machine = options.machine, .command_line = files->command_line},
                                         read_symbols(*kernel), program_symbols);
@@ -163,6 +158,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
     tap.add(*recorder);
   }
   if (options.stats) tap.add(stats);
+  (*machine)->add_observer(log);
   if (!tap.empty()) (*machine)->add_observer(tap);
 
   catch_signals();
