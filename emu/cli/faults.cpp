@@ -114,7 +114,9 @@ void add_faults(CLI::App& app, int* status) {
   command->footer(
       "Bits of an entry in the table: P present, W writable, U user, A accessed, D dirty, G global, x "
       "execute-disable,\n"
-      "c t cache, and software's: Z SPECIAL, F UFFD_WP, s SOFT_DIRTY, E EXCL, p PIN, w PIN_WRITE; - empty.\n"
+      "c t cache, and software's: Z SPECIAL, F UFFD_WP, s SOFT_DIRTY, E EXCL, p PIN, w PIN_WRITE; N "
+      "PROT_NONE, the\n"
+      "page of an area without rights (the bit of G in an entry that is not present); - empty.\n"
       "`entry` is the entry that refused, `now` the same one when the access went through; `instr` what the "
       "handler ran.");
   command->callback([options, status] {

@@ -35,13 +35,24 @@ constexpr Bit kBits[] = {{x86::pte::kPresent, "P", 'P'},
                          {uint64_t{1} << 54, "PIN_WRITE", 'w'},
                          {x86::pte::kExecuteDisable, "XD", 'x'}};
 
+// Where P is clear, the processor ignores all other bits, and minikernel says by G that the entry keeps its
+// frame all the same, in an area without any right.
+constexpr Bit kProtNone = {x86::pte::kGlobal, "PROT_NONE", 'N'};
+
+// The bits that are set, lowest first.
+template <typename F>
+void for_each_bit(uint64_t entry, F&& f) {
+  const bool kept = (entry & x86::pte::kPresent) == 0;
+  for (const Bit& bit : kBits)
+    if (entry & bit.mask) f(kept && bit.mask == kProtNone.mask ? kProtNone : bit);
+}
+
 std::string hex(uint64_t value) { return fmt::format("0x{:016x}", value); }
 
 std::string letters(uint64_t entry) {
   if (entry == 0) return "-";
   std::string text;
-  for (const Bit& bit : kBits)
-    if (entry & bit.mask) text += bit.letter;
+  for_each_bit(entry, [&](const Bit& bit) { text += bit.letter; });
   return text.empty() ? "." : text;
 }
 
@@ -413,8 +424,7 @@ const char* event_name(const Event& event) {
 std::string describe_entry(uint64_t entry, bool leaf) {
   if (entry == 0) return "empty";
   std::string text;
-  for (const Bit& bit : kBits)
-    if (entry & bit.mask) text += std::string(text.empty() ? "" : " ") + bit.name;
+  for_each_bit(entry, [&](const Bit& bit) { text += std::string(text.empty() ? "" : " ") + bit.name; });
   if (!(entry & x86::pte::kPresent)) text = "not present" + (text.empty() ? text : ", " + text);
   if (const unsigned key = x86::pte::protection_key(entry); leaf && key != 0)
     text += fmt::format(" key={}", key);

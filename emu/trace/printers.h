@@ -64,7 +64,7 @@ void print_stats(std::ostream& out, Format format, const Stats& stats, bool coun
 const char* event_name(const Event& event);
 
 // Hardware and software bits that are set, by name, highest last: "P W U A D EXCL key=3 XD"; "not present
-// ..." first when P is clear. `leaf`: the entry maps a page.
+// ..." first when P is clear, and then PROT_NONE for G. `leaf`: the entry maps a page.
 std::string describe_entry(uint64_t entry, bool leaf);
 
 }  // namespace mmuscope::trace

@@ -133,6 +133,12 @@ TEST(FaultPrinter, JsonHoldsExtremesAndAnyName) {
   EXPECT_EQ(json.at("symbol").get<std::string>().size(), 300 + 5 + 3 + 2u);  // \xff became U+FFFD
 }
 
+TEST(FaultPrinter, AnEntryThatKeepsItsFrameIsNotCalledGlobal) {
+  FaultRow row = usual_row();
+  row.fault.entry_value = 0x8000'0000'0000'1900;
+  EXPECT_NE(fault_table(row).find(" Nsx "), std::string::npos) << fault_table(row);
+}
+
 TEST(FaultPrinter, AccessIsReadWriteOrFetch) {
   FaultRow row = usual_row();
   for (const auto& [type, name] :
@@ -223,6 +229,8 @@ TEST(DescribeEntry, NamesTheBits) {
   EXPECT_EQ(describe_entry(0x1800'0000'0000'0001, false), "P");
   EXPECT_EQ(describe_entry(0x1000, true), "not present");
   EXPECT_EQ(describe_entry(0x1002, true), "not present, W");
+  EXPECT_EQ(describe_entry(0x101, true), "P G");
+  EXPECT_EQ(describe_entry(0x8010'0000'0000'1940, true), "not present, D PROT_NONE SOFT_DIRTY EXCL XD");
 }
 
 Script costly_run(uint64_t instructions) {
