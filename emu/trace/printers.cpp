@@ -175,7 +175,7 @@ void FaultPrinter::print(const FaultRow& fault_row) {
   row(out_, fmt::format(kFaultColumns, fault_row.seq, at.cpu, at.pid, access_name(fault.access),
                         fmt::format("{:x}", fault.access.linear), cut(reason, 18), letters(fault.entry_value),
                         fault_row.entry_after ? letters(*fault_row.entry_after) : "",
-                        fault_row.outcome ? outcome_name(*fault_row.outcome) : "-",
+                        fault_row.outcome ? outcome_name(*fault_row.outcome) : "none",
                         fault_row.outcome ? fmt::to_string(fault_row.handler.instructions) : "", where));
 }
 
@@ -378,7 +378,7 @@ void tally_row(std::ostream& out, const std::string& name, const Tally& tally, c
 }
 
 std::string outcome_key(uint64_t outcome) {
-  return outcome == 0 ? "(none told)" : outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
+  return outcome == 0 ? "none" : outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
 }
 
 }  // namespace
@@ -394,8 +394,7 @@ void print_stats(std::ostream& out, Format format, const Stats& stats, bool coun
     json["accesses_counted"] = counted;
     json["faults"] = Json::object();
     for (const auto& [outcome, tally] : stats.faults())
-      json["faults"][outcome == 0 ? "none" : outcome_key(outcome)] =
-          tally_json(tally, stats.ranges(), counted);
+      json["faults"][outcome_key(outcome)] = tally_json(tally, stats.ranges(), counted);
     json["system_calls"] = Json::object();
     for (const auto& [number, tally] : stats.system_calls())
       json["system_calls"][system_call_name(number)] = tally_json(tally, stats.ranges(), counted);

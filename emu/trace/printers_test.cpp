@@ -119,6 +119,7 @@ TEST(FaultPrinter, JsonSaysNullForWhatIsNotKnown) {
   FaultRow row = usual_row();
   row.outcome = {};
   row.entry_after = {};
+  EXPECT_NE(fault_table(row).find(" none "), std::string::npos);
   const Json json = fault_json(row);
   for (const char* field : {"entry_after", "outcome", "handler_instructions"})
     EXPECT_TRUE(json.at(field).is_null()) << field;
@@ -273,6 +274,7 @@ TEST(PrintStats, JsonKeepsEveryKeyApart) {
   EXPECT_EQ(json.at("faults").at("none").at("count"), 1u);
   EXPECT_EQ(json.at("system_calls").at("write").at("instructions"), 5u);
   EXPECT_EQ(json.at("system_calls").size(), 2u);
+  EXPECT_NE(sums(Format::kTable, costly_run(10), true).find("\nnone  "), std::string::npos);
 }
 
 TEST(PrintStats, WithoutCountingAccessesAreNotShown) {
