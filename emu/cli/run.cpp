@@ -207,9 +207,10 @@ void add_run(CLI::App& app, int* status) {
   command->add_option("--max-instructions", options->max_instructions, "Stop with status 124 after so many")
       ->type_name("N")
       ->transform(whole_number(1));
-  command->add_flag("--stats", options->stats,
-                    "Count accesses to the kernel's frame table, and show sums at the end");
-  command->add_option("--stats-format", options->stats_format, "table or json [table]")
+  CLI::Option* stats = command->add_flag(
+      "--stats", options->stats, "Count accesses to the kernel's frame table, and show sums at the end");
+  command->add_option("--stats-format", options->stats_format, "With --stats: table or json [table]")
+      ->needs(stats)
       ->check(CLI::IsMember({"table", "json"}));
   command->add_flag("-v,--verbose", options->verbose, "Show the kernel's log on standard error");
   options->boot.add_to(*command);
