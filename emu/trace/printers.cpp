@@ -132,6 +132,25 @@ bool FaultFilter::accepts(const FaultRow& row) const {
          address <= last_address;
 }
 
+bool TlbFilter::accepts(const Event& event) const {
+  if (!pids.empty() && !pids.contains(event.moment.pid)) return false;
+  if (first_address == 0 && last_address == ~uint64_t{0}) return true;
+  uint64_t first = 0, last = 0;
+  const auto cover = [&](const x86::Translation& page) {
+    first = page.linear_base;
+    last = page.linear_base + (x86::page_bytes(page.size) - 1);
+  };
+  if (const auto* insert = event.as<TlbInsert>())
+    cover(insert->entry.page);
+  else if (const auto* remove = event.as<TlbRemove>())
+    cover(remove->entry.page);
+  else if (const auto* flush = event.as<TlbFlush>(); flush != nullptr && flush->linear != 0)
+    first = last = flush->linear;
+  else
+    return false;  // what a flush of everything drops is told one by one
+  return first <= last_address && last >= first_address;
+}
+
 // ---- faults
 
 namespace {

@@ -29,6 +29,14 @@ struct FaultFilter {
   bool accepts(const FaultRow& row) const;
 };
 
+struct TlbFilter {
+  std::set<uint32_t> pids;                                  // empty: all
+  uint64_t first_address = 0, last_address = ~uint64_t{0};  // both included
+
+  // Given a range, of the TLB events those whose page or operand lies in it, at least in part.
+  bool accepts(const Event& event) const;
+};
+
 class FaultPrinter {
  public:
   FaultPrinter(std::ostream& out, Format format) : out_(out), format_(format) {}

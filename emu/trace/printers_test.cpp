@@ -201,6 +201,26 @@ TEST(TlbPrinter, AFlushOfEverythingNamesNoPcidAndNoAddress) {
   EXPECT_EQ(json.at("cause"), "cr4");
 }
 
+TEST(TlbFilter, TakesWhatTouchesTheRange) {
+  x86::TlbEntry entry;
+  entry.page.linear_base = 0x200000;
+  entry.page.size = x86::PageSize::k2M;
+  Script script;
+  script.on(0, 7).kernel().add(TlbRemove{entry, x86::TlbCause::kMovCr3});
+  script.add(TlbFlush{x86::TlbCause::kInvlpg, 0x201234, {}}).add(TlbFlush{x86::TlbCause::kMovCr3, 0, {}});
+  const auto accepted = [&](const TlbFilter& filter) {
+    std::string which;
+    for (const Event& event : script.events()) which += filter.accepts(event) ? '1' : '0';
+    return which;
+  };
+  EXPECT_EQ(accepted({}), "111");
+  EXPECT_EQ(accepted({.pids = {7}}), "111");
+  EXPECT_EQ(accepted({.pids = {8}}), "000");
+  EXPECT_EQ(accepted({.pids = {}, .first_address = 0x201000, .last_address = 0x201fff}), "110");
+  EXPECT_EQ(accepted({.pids = {}, .first_address = 0x3ff000, .last_address = 0x3fffff}), "100");
+  EXPECT_EQ(accepted({.pids = {}, .first_address = 0x400000, .last_address = 0x400fff}), "000");
+}
+
 TEST(PrintWalk, FaultsAndInsertsHaveOneInBothFormats) {
   for (const Event& event : some_of_all(2000)) {
     std::ostringstream table, json;
