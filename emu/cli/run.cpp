@@ -19,6 +19,7 @@
 #include "cli/files.h"
 #include "cli/kernel_log.h"
 #include "cli/option_values.h"
+#include "cli/trace_output.h"
 #include "debug/elf_file.h"
 #include "devices/host_console.h"
 #include "machine/machine.h"
@@ -122,6 +123,8 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   if (!files) return std::unexpected(files.error());
   const auto kernel_file = kernel_path(options.kernel);
   if (!kernel_file) return std::unexpected(kernel_file.error());
+  if (auto good = check_trace_output(options.trace, (*words)[0], *kernel_file, options.boot.root); !good)
+    return std::unexpected(good.error());
   const auto kernel = read_file(*kernel_file);
   if (!kernel) return std::unexpected(kernel.error());
 
@@ -130,7 +133,13 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   FdConsoleSource input(STDIN_FILENO);
   const BootImage image{
       .kernel = *kernel, .command_line = files->command_line, .initramfs = files->initramfs.pack()};
-  const auto machine = Machine::create(options.machine, image, console, input, log_kernel_line);
+  const auto program_symbols = [&files](const std::string& path) {
+    const std::vector<uint8_t>* bytes = files->initramfs.find(path);
+    return bytes != nullptr ? read_symbols(*bytes) : trace::SymbolTable();
+  };
+  KernelLog log(program_symbols);
+  const auto machine = Machine::create(options.machine, image, console, input,
+                                       [&log](const std::string& line) { log.put(line); });
   if (!machine) {
     // Of what the machine is given, only the kernel can be bad data.
     if (machine.error().kind != ErrorKind::kData) return std::unexpected(machine.error());
@@ -141,10 +150,6 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   trace::Stats stats;
   std::unique_ptr<trace::Recorder> recorder;
   if (!options.trace.empty()) {
-    const auto program_symbols = [&files](const std::string& path) {
-      const std::vector<uint8_t>* bytes = files->initramfs.find(path);
-      return bytes != nullptr ? read_symbols(*bytes) : trace::SymbolTable();
-    };
     auto made = trace::Recorder::create(options.trace,
                                         {.machine = options.machine, .command_line = files->command_line},
                                         read_symbols(*kernel), program_symbols);
@@ -153,6 +158,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
     tap.add(*recorder);
   }
   if (options.stats) tap.add(stats);
+  (*machine)->add_observer(log);
   if (!tap.empty()) (*machine)->add_observer(tap);
 
   catch_signals();
@@ -201,9 +207,10 @@ void add_run(CLI::App& app, int* status) {
   command->add_option("--max-instructions", options->max_instructions, "Stop with status 124 after so many")
       ->type_name("N")
       ->transform(whole_number(1));
-  command->add_flag("--stats", options->stats,
-                    "Count accesses to the kernel's frame table, and show sums at the end");
-  command->add_option("--stats-format", options->stats_format, "table or json [table]")
+  CLI::Option* stats = command->add_flag(
+      "--stats", options->stats, "Count accesses to the kernel's frame table, and show sums at the end");
+  command->add_option("--stats-format", options->stats_format, "With --stats: table or json [table]")
+      ->needs(stats)
       ->check(CLI::IsMember({"table", "json"}));
   command->add_flag("-v,--verbose", options->verbose, "Show the kernel's log on standard error");
   options->boot.add_to(*command);
