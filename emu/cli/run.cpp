@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// mmuscope run: boots the kernel with a program as its first, with the terminal as its console, and ends with
-// its status.
+// mmuscope run: boots the kernel with a program as its first, or goes on from a snapshot, with the terminal
+// as the guest's console, and ends with the program's status.
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <iostream>
 #include <limits>
 #include <memory>
@@ -18,10 +19,12 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/option_values.h"
+#include "cli/snapshots.h"
 #include "debug/elf_file.h"
 #include "devices/host_console.h"
 #include "machine/machine.h"
 #include "trace/event_tap.h"
+#include "trace/preface.h"
 #include "trace/printers.h"
 #include "trace/recorder.h"
 #include "trace/stats.h"
@@ -41,6 +44,16 @@ struct RunOptions {
   bool stats = false;
   std::string stats_format = "table";
   bool verbose = false;
+  std::string from;
+  SnapshotWriter::Requests snapshots;
+};
+
+// What is run: a program from its boot on, or what a snapshot holds.
+struct Subject {
+  BootImage image;
+  Initramfs files;
+  trace::Preface::Records preface;
+  std::unique_ptr<Machine> machine;
 };
 
 std::atomic<int> interrupted;  // the signal that came
@@ -70,13 +83,15 @@ struct Outcome {
   bool limit_reached = false;
 };
 
-Outcome run_machine(Machine& machine, const RunOptions& options, trace::Recorder* recorder,
-                    FdConsoleSink& console) {
+// `stands` is called wherever the machine stands, at least at each position that `next` names.
+Outcome run_machine(Machine& machine, const RunOptions& options, FdConsoleSink& console,
+                    const std::function<uint64_t()>& next, const std::function<void()>& stands) {
+  stands();
   while (true) {
+    const uint64_t end = std::min(options.max_instructions, next());
     const uint64_t now = machine.icount();
-    const uint64_t limit = options.max_instructions - now > kSlice ? now + kSlice : options.max_instructions;
-    const RunResult result = machine.run(limit);
-    if (recorder != nullptr) recorder->advance(machine.icount());
+    const RunResult result = machine.run(end - now > kSlice ? now + kSlice : end);
+    stands();
     console.flush();
     if (result.reason != EndReason::kRunning) return {result};
     if (machine.icount() >= options.max_instructions) return {result, true};
@@ -122,56 +137,125 @@ Expected<std::string> kernel_path(const std::string& named) {
   return found->string();
 }
 
-Expected<int> run(RunOptions& options, const CLI::App& command) {
+Expected<Subject> boot(RunOptions& options, const CLI::App& command, ConsoleSink& console,
+                       ConsoleSource& input) {
   const auto words = program_words(command);
   if (!words) return std::unexpected(words.error());
-  const auto files = make_guest_files(options.boot, *words);
+  auto files = make_guest_files(options.boot, *words);
   if (!files) return std::unexpected(files.error());
   const auto kernel_file = kernel_path(options.kernel);
   if (!kernel_file) return std::unexpected(kernel_file.error());
-  const auto kernel = read_file(*kernel_file);
+  auto kernel = read_file(*kernel_file);
   if (!kernel) return std::unexpected(kernel.error());
 
   options.machine.count_watched_ranges = options.stats;
-  FdConsoleSink console(STDOUT_FILENO);
-  FdConsoleSource input(STDIN_FILENO);
-  const BootImage image{
-      .kernel = *kernel, .command_line = files->command_line, .initramfs = files->initramfs.pack()};
-  const auto machine = Machine::create(options.machine, image, console, input, log_kernel_line);
+  Subject subject{.image = {.kernel = std::move(*kernel),
+                            .command_line = std::move(files->command_line),
+                            .initramfs = files->initramfs.pack()},
+                  .files = std::move(files->initramfs),
+                  .preface = {},
+                  .machine = nullptr};
+  auto machine = Machine::create(options.machine, subject.image, console, input, log_kernel_line);
   if (!machine) {
     // Of what the machine is given, only the kernel can be bad data.
     if (machine.error().kind != ErrorKind::kData) return std::unexpected(machine.error());
     return fail(ErrorKind::kData, *kernel_file + ": " + machine.error().message);
   }
+  subject.machine = std::move(*machine);
+  return subject;
+}
+
+// With --from, the file says what else is said with a program.
+Expected<void> check_nothing_else_is_said(const RunOptions& options, const CLI::App& command) {
+  for (const char* name :
+       {"--cpus", "--memory", "--la57", "--quantum", "--kernel", "--env", "--root", "--append", "--seed"})
+    if (command.count(name) != 0)
+      return fail(ErrorKind::kUsage,
+                  fmt::format("{} cannot be given with --from: {} says it", name, options.from));
+  const std::vector<std::string> left = command.remaining();
+  if (left.empty() || (left.size() == 1 && left[0] == "--")) return {};
+  const auto words = program_words(command);
+  if (!words) return std::unexpected(words.error());
+  return fail(ErrorKind::kUsage,
+              fmt::format("a program cannot be given with --from: {} holds one, name no {}", options.from,
+                          (*words)[0]));
+}
+
+Expected<Subject> load(const RunOptions& options, const CLI::App& command, ConsoleSink& console,
+                       ConsoleSource& input) {
+  if (const auto good = check_nothing_else_is_said(options, command); !good)
+    return std::unexpected(good.error());
+  auto snapshot = read_snapshot(options.from);
+  if (!snapshot) return std::unexpected(snapshot.error());
+  if (options.stats && !snapshot->config.count_watched_ranges)
+    return fail(
+        ErrorKind::kUsage,
+        fmt::format("--stats: {} is of a run without --stats, and accesses are counted from boot on or"
+                    " not at all",
+                    options.from));
+  if (options.max_instructions < snapshot->icount)
+    return fail(ErrorKind::kUsage, fmt::format("--max-instructions {}: {} stands at instruction {}",
+                                               options.max_instructions, options.from, snapshot->icount));
+  auto files = Initramfs::unpack(snapshot->image.initramfs);
+  if (!files) return fail(files.error().kind, options.from + ": " + files.error().message);
+  auto machine = timeline::restore_snapshot(*snapshot, console, input, log_kernel_line);
+  if (!machine) return fail(machine.error().kind, options.from + ": " + machine.error().message);
+  return Subject{.image = std::move(snapshot->image),
+                 .files = std::move(*files),
+                 .preface = std::move(snapshot->preface),
+                 .machine = std::move(*machine)};
+}
+
+Expected<std::unique_ptr<trace::Recorder>> make_recorder(const RunOptions& options, const Subject& subject) {
+  if (options.trace.empty()) return nullptr;
+  const auto program_symbols = [&subject](const std::string& path) {
+    const std::vector<uint8_t>* bytes = subject.files.find(path);
+    return bytes != nullptr ? read_symbols(*bytes) : trace::SymbolTable();
+  };
+  return trace::Recorder::create(
+      options.trace, {.machine = subject.machine->config(), .command_line = subject.image.command_line},
+      read_symbols(subject.image.kernel), program_symbols);
+}
+
+Expected<int> run(RunOptions& options, const CLI::App& command) {
+  FdConsoleSink console(STDOUT_FILENO);
+  FdConsoleSource input(STDIN_FILENO);
+  auto subject =
+      options.from.empty() ? boot(options, command, console, input) : load(options, command, console, input);
+  if (!subject) return std::unexpected(subject.error());
+  Machine& machine = *subject->machine;
+  auto snapshots = SnapshotWriter::create(options.snapshots, machine.icount());
+  if (!snapshots) return std::unexpected(snapshots.error());
+  auto recorder = make_recorder(options, *subject);
+  if (!recorder) return std::unexpected(recorder.error());
 
   trace::EventTap tap;
   trace::Stats stats;
-  std::unique_ptr<trace::Recorder> recorder;
-  if (!options.trace.empty()) {
-    const auto program_symbols = [&files](const std::string& path) {
-      const std::vector<uint8_t>* bytes = files->initramfs.find(path);
-      return bytes != nullptr ? read_symbols(*bytes) : trace::SymbolTable();
-    };
-    auto made = trace::Recorder::create(options.trace,
-                                        {.machine = options.machine, .command_line = files->command_line},
-                                        read_symbols(*kernel), program_symbols);
-    if (!made) return std::unexpected(made.error());
-    recorder = std::move(*made);
-    tap.add(*recorder);
-  }
+  trace::Preface preface;
+  if (*recorder) tap.add(**recorder);
   if (options.stats) tap.add(stats);
-  if (!tap.empty()) (*machine)->add_observer(tap);
+  if (!snapshots->empty()) tap.add(preface);
+  if (!tap.empty()) machine.add_observer(tap);
+  for (const trace_abi::TraceRecord& record : subject->preface) tap.on_tracepoint({}, record);
 
   catch_signals();
-  const Outcome outcome = run_machine(**machine, options, recorder.get(), console);
-  int status = exit_status(outcome, **machine);
-  spdlog::info("{} instructions", (*machine)->icount());
+  const auto stands = [&] {
+    if (*recorder) (*recorder)->advance(machine.icount());
+    if (machine.icount() != snapshots->next()) return;
+    snapshots->write_due(machine, subject->image, preface);
+    spdlog::info("{} bytes of standard input had been consumed", input.consumed());
+  };
+  const Outcome outcome = run_machine(machine, options, console, [&] { return snapshots->next(); }, stands);
+  int status = exit_status(outcome, machine);
+  spdlog::info("{} instructions", machine.icount());
   tap.finish();
-  stats.ended_at((*machine)->icount());
-  if (recorder != nullptr) {
-    const trace::RunEnd end{outcome.result.reason, outcome.result.exit_value, (*machine)->icount()};
-    if (auto closed = recorder->close(end); !closed) status = report(closed.error());
+  stats.ended_at(machine.icount());
+  if (*recorder) {
+    const trace::RunEnd end{outcome.result.reason, outcome.result.exit_value, machine.icount()};
+    if (auto closed = (*recorder)->close(end); !closed) status = report(closed.error());
   }
+  if (const int missing = snapshots->finish(machine.icount()); missing != 0 && interrupted == 0)
+    status = missing;
   if (console.error() != 0)
     status = report({ErrorKind::kHost, fmt::format("standard output: {}", std::strerror(console.error()))});
   if (options.stats) {
@@ -185,8 +269,10 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
 
 void add_run(CLI::App& app, int* status) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand(
-      "run", "Run a static Linux program on minikernel: mmuscope run [OPTIONS] PROGRAM [ARGUMENT...]");
+  CLI::App* command = app.add_subcommand("run",
+                                         "Run a static Linux program on minikernel: mmuscope run [OPTIONS] "
+                                         "PROGRAM [ARGUMENT...], or go on from a"
+                                         " snapshot: mmuscope run --from FILE [OPTIONS]");
   command->add_option("--cpus", options->machine.cpus, "Processors [1]")
       ->type_name("N")
       ->transform(whole_number(1, 8));
@@ -208,6 +294,16 @@ void add_run(CLI::App& app, int* status) {
   command->add_option("--max-instructions", options->max_instructions, "Stop with status 124 after so many")
       ->type_name("N")
       ->transform(whole_number(1));
+  command
+      ->add_option("--snapshot-at", options->snapshots,
+                   "Write the machine to FILE when so many instructions are done, and go on; several times")
+      ->type_name("N FILE")
+      ->allow_extra_args(false)
+      ->transform(whole_number().application_index(0))
+      ->check(not_empty().application_index(1));
+  command->add_option("--from", options->from, "Go on from a file of --snapshot-at, without a PROGRAM")
+      ->type_name("FILE")
+      ->check(not_empty());
   command->add_flag("--stats", options->stats,
                     "Count accesses to the kernel's frame table, and show sums at the end");
   command->add_option("--stats-format", options->stats_format, "table or json [table]")
