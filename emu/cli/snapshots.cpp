@@ -55,8 +55,7 @@ Expected<SnapshotWriter> SnapshotWriter::create(Requests requests, uint64_t star
   }
   SnapshotWriter writer;
   writer.requests_ = std::move(requests);
-  std::stable_sort(writer.requests_.begin(), writer.requests_.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::ranges::sort(writer.requests_);
   return writer;
 }
 
