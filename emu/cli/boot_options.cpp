@@ -68,6 +68,11 @@ void hide_separator(int words, char** word) {
   if (separator != word + words) *separator = kHiddenSeparator;
 }
 
+bool names_no_program(const CLI::App& command) {
+  const std::vector<std::string> words = command.remaining();
+  return words.empty() || (words.size() == 1 && words[0] == kHiddenSeparator);
+}
+
 Expected<std::vector<std::string>> program_words(const CLI::App& command) {
   std::vector<std::string> words = command.remaining();
   const bool separated = !words.empty() && words[0] == kHiddenSeparator;

@@ -166,8 +166,7 @@ Expected<void> check_nothing_else_is_said(const RunOptions& options, const CLI::
     if (command.count(name) != 0)
       return fail(ErrorKind::kUsage,
                   fmt::format("{} cannot be given with --from: {} says it", name, options.from));
-  const std::vector<std::string> left = command.remaining();
-  if (left.empty() || (left.size() == 1 && left[0] == "--")) return {};
+  if (names_no_program(command)) return {};
   const auto words = program_words(command);
   if (!words) return std::unexpected(words.error());
   return fail(ErrorKind::kUsage,

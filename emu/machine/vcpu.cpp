@@ -66,17 +66,13 @@ void Vcpu::handle(const Stop& stop) {
   if (stop.reason != StopReason::kTrapped) trapped_.clear();
   switch (stop.reason) {
     case StopReason::kBreakpoint:
-      core_.debug.stop = true;  // here, in front of the instruction
-      core_.debug.request({.kind = DebugHit::Kind::kBreakpoint,
-                           .cpu = index_,
-                           .before = core_.position(),
-                           .watch = {},
-                           .text = {}});
-      return;
+      return stop_at_breakpoint();
     case StopReason::kBudget:
     case StopReason::kInterruptWindow:
       return;
     case StopReason::kFillDenied:
+      // In front of the instruction is in front of the walk for it, too.
+      if (stop.access.type == x86::AccessType::kFetch && at_breakpoint()) return stop_at_breakpoint();
       return resolve(stop.access, stop.stack);
     case StopReason::kException:
     case StopReason::kSoftwareInterrupt: {
@@ -113,6 +109,20 @@ void Vcpu::handle(const Stop& stop) {
     case StopReason::kFailed:
       return core_.end(EndReason::kInternal, stop.message);
   }
+}
+
+bool Vcpu::at_breakpoint() {
+  const DebugControl& debug = core_.debug;
+  return debug.armed && !debug.leaving && debug.breakpoints.contains(engine_->rip());
+}
+
+void Vcpu::stop_at_breakpoint() {
+  core_.debug.stop = true;
+  core_.debug.request({.kind = DebugHit::Kind::kBreakpoint,
+                       .cpu = index_,
+                       .before = core_.position(),
+                       .watch = {},
+                       .text = {}});
 }
 
 // True when something was delivered, or the CPU woke up.

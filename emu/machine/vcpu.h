@@ -83,6 +83,8 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
 
   void account();
   void progressed(Position before);
+  bool at_breakpoint();
+  void stop_at_breakpoint();
   bool stepped() const { return core_.debug.armed && core_.debug.step_cpu == index_; }
   void handle(const Stop& stop);
   bool take_interrupt();

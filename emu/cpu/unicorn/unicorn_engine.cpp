@@ -258,6 +258,7 @@ Stop UnicornEngine::run(const RunRequest& request) {
         fetch_denied && !single && ((denied_access_.linear ^ (rip_ + cs_base_)) & x86::kPageMask) != 0;
     // The one instruction is done; it was the block after it, not yet wanted, that reaches the page.
     const bool after_step = fetch_denied && single && block_ != nullptr;
+    if (fetch_denied && budget_ == 0) break;  // what comes next is not wanted yet
     if (beyond) {
       careful = 1;
       while ((((rip_ + cs_base_) + careful * 15) & x86::kPageMask) == ((rip_ + cs_base_) & x86::kPageMask))
