@@ -30,6 +30,7 @@ void Vcpu::run(uint64_t budget) {
   yield_ = false;
   DebugControl& debug = core_.debug;
   while (!core_.is_ended() && !yield_ && !core_.stops_here() && instructions_ < end) {
+    if (stepped()) cpl_before_ = engine_->cpl();
     if (interrupt_waiting() && take_interrupt()) continue;
     if (state_.halted || state_.wait_for_sipi) break;
     // One at a time where the next boundary matters: an NMI that a shadow holds back, a debugger's stop.
@@ -56,7 +57,7 @@ void Vcpu::account() {
 void Vcpu::progressed(Position before) {
   stuck_ = 0;
   core_.debug.leaving = false;
-  if (stepped())
+  if (stepped() && step_counts())
     core_.debug.request(
         {.kind = DebugHit::Kind::kStep, .cpu = index_, .before = before, .watch = {}, .text = {}});
 }
@@ -109,6 +110,12 @@ void Vcpu::handle(const Stop& stop) {
     case StopReason::kFailed:
       return core_.end(EndReason::kInternal, stop.message);
   }
+}
+
+bool Vcpu::step_counts() {
+  using StepOnly = DebugControl::StepOnly;
+  const StepOnly only = core_.debug.step_only;
+  return only == StepOnly::kAll || (only == StepOnly::kBeginsAtCpl3 ? cpl_before_ : engine_->cpl()) == 3;
 }
 
 bool Vcpu::at_breakpoint() {
