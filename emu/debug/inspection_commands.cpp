@@ -83,9 +83,10 @@ Expected<std::string> frame(const Inspection& here, const Arguments& arguments) 
   return choose(arguments, print_frame(*view));
 }
 
+// Without an address: that of the last page fault.
 Expected<std::string> why(const Inspection& here, const Arguments& arguments) {
-  if (arguments.words.size() != 1) return bad_arguments();
-  const auto address = here.address(arguments.words[0]);
+  if (arguments.words.size() > 1) return bad_arguments();
+  const auto address = here.address(arguments.words.empty() ? "$cr2" : arguments.words[0]);
   if (!address) return std::unexpected(address.error());
   const auto explanation = explain(here.kernel(), here.inspector(), here.cpu(), *address);
   if (!explanation) return std::unexpected(explanation.error());
@@ -132,7 +133,8 @@ void add_inspection(Commands& commands, Inspection& inspection) {
   };
   add("walk", "ADDRESS", "the page-table entries of an address, and what each kind of access may do", walk);
   add("pt", "[FIRST [LAST] | user | kernel]", "what the page tables map, as ranges", tables);
-  add("why", "ADDRESS", "what a program's access would do now, and why", why);
+  add("why", "[ADDRESS]",
+      "what a program's access would do now, and why [the address of the last page fault]", why);
   add("vma", "[PID]", "the areas of the task that runs here, or of another", areas);
   add("ps", "", "tasks", tasks);
   add("frame", "PFN", "a physical frame: its count, its descriptor, and which entries map it", frame);

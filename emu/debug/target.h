@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // What a debugger's front ends (gdb/, the built-in debugger) ask of a machine that can go both ways in time.
-// A position is an instruction count: the machine stands between two instructions. Looking changes nothing
+// The machine stands between two instructions, at an instruction count. Looking changes nothing
 // (the peek rule): no accessed bit, no TLB entry, no count. Stops are kept outside the machine's state, so
 // they are no part of a snapshot and survive going back. Addresses are linear, as CPU `cpu` would see them,
 // unless they are called physical.
@@ -14,22 +14,15 @@
 #include <string>
 
 #include "base/error.h"
+#include "machine/debug_control.h"
 #include "x86/cpu_state.h"
 
 namespace mmuscope::debug {
 
 enum class Direction : uint8_t { kForward, kBackward };
 
-// Accesses of any CPU to [address, address + bytes) stop the machine after the instruction that made them;
-// going backward, before it.
-struct Watch {
-  uint64_t address = 0;
-  uint64_t bytes = 1;
-  bool reads = false;
-  bool writes = true;
-  bool physical = false;
-  bool operator==(const Watch&) const = default;
-};
+// Accesses of any CPU stop the machine after the instruction that made them; going backward, before it.
+using Watch = WatchSpec;
 
 struct StopReport {
   enum class Kind : uint8_t {

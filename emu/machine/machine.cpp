@@ -49,6 +49,7 @@ class MachineImpl final : public Machine, public ApicBus {
   }
   void set_cpu_state(unsigned cpu, const x86::CpuState& state) override { vcpus_[cpu]->reset_to(state); }
   void write_ram(x86::PhysicalAddress address, std::span<const uint8_t> bytes) override;
+  void flush_tlb(unsigned cpu) override { vcpus_[cpu]->flush_tlb(x86::TlbCause::kDebugger); }
   void save(StateWriter& writer) override { save(writer, MachineCore::WithRam::kYes); }
   Expected<void> restore(std::span<const uint8_t> state) override {
     return restore(state, MachineCore::WithRam::kYes);

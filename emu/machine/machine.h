@@ -93,6 +93,7 @@ class Machine {
   virtual void set_fpu(unsigned cpu, const CpuEngine::FxsaveImage& image) = 0;
   // Within one page of RAM; what the engines made of it is made anew.
   virtual void write_ram(x86::PhysicalAddress address, std::span<const uint8_t> bytes) = 0;
+  virtual void flush_tlb(unsigned cpu) = 0;  // observers are told: TlbCause::kDebugger
 
   virtual void save(StateWriter& writer) = 0;
   // A machine created with the same configuration takes over the state; observers are not told.

@@ -162,15 +162,19 @@ void Vcpu::init() {
   reset.ldtr.attributes = 0x82;
   reset.tr.attributes = 0x8b;
   reset.wait_for_sipi = 1;
-  if (engine_) {
-    const Moment now = moment();
-    tlb_.flush_all([&](const x86::TlbEntry& entry) {
-      core_.tell([&](MachineObserver& o) { o.on_tlb_remove(now, entry, x86::TlbCause::kReset); });
-    });
-  }
+  if (engine_) flush_tlb(x86::TlbCause::kReset);
   apic_.reset();
   nmi_pending_ = false;
   reset_to(reset);
+}
+
+// Of everything, global entries too.
+void Vcpu::flush_tlb(x86::TlbCause cause) {
+  const Moment now = moment();
+  tlb_.flush_all([&](const x86::TlbEntry& entry) {
+    core_.tell([&](MachineObserver& o) { o.on_tlb_remove(now, entry, cause); });
+  });
+  engine_->forget_all();
 }
 
 void Vcpu::start(uint8_t vector) {

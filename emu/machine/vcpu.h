@@ -47,6 +47,7 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   uint32_t pid() const { return pid_; }
   void set_pid(uint32_t pid) { pid_ = pid; }
   Moment moment();
+  void flush_tlb(x86::TlbCause cause);
   std::string describe();  // position and registers, several lines
   const x86::Tlb& tlb() const { return tlb_; }
   // By the TLB alone: where `linear` was when it was last used.

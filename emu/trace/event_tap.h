@@ -13,6 +13,8 @@ class EventTap final : public MachineObserver {
  public:
   void add(EventSink& sink) { sinks_.push_back(&sink); }  // not owned
   bool empty() const { return sinks_.empty(); }
+  // The next event is number `count` + 1.
+  void count_from(uint64_t count) { event_.seq = count; }
   void finish() {
     for (EventSink* sink : sinks_) sink->finish();
   }
