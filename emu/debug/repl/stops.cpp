@@ -19,10 +19,11 @@ const Stop& Stops::add_breakpoint(std::string what, std::vector<uint64_t> places
   return add(std::move(stop));
 }
 
-const Stop& Stops::add_watch(std::string what, const Watch& watch) {
+const Stop& Stops::add_watch(std::string what, const Watch& watch, const KernelType& type) {
   Stop stop;
   stop.what = std::move(what);
   stop.watch = watch;
+  stop.type = type;
   stop.value = read(watch);
   return add(std::move(stop));
 }

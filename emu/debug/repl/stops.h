@@ -10,18 +10,20 @@
 #include <string>
 #include <vector>
 
+#include "debug/kernel_types.h"
 #include "debug/target.h"
 
 namespace mmuscope::debug {
 
 struct Stop {
   unsigned number = 0;
-  std::string what;               // as the user wrote it
-  std::vector<uint64_t> places;   // of a breakpoint
-  std::optional<Watch> watch;     // otherwise
+  std::string what;              // as the user wrote it
+  std::vector<uint64_t> places;  // of a breakpoint
+  std::optional<Watch> watch;    // otherwise
+  KernelType type;               // of what is watched
   bool temporary = false, enabled = true;
   uint64_t hits = 0;
-  std::vector<uint8_t> value;     // of what is watched, when the machine last stood still
+  std::vector<uint8_t> value;  // of what is watched, when the machine last stood still
 };
 
 class Stops {
@@ -29,7 +31,7 @@ class Stops {
   explicit Stops(Target& target) : target_(target) {}
 
   const Stop& add_breakpoint(std::string what, std::vector<uint64_t> places, bool temporary);
-  const Stop& add_watch(std::string what, const Watch& watch);
+  const Stop& add_watch(std::string what, const Watch& watch, const KernelType& type);
   bool remove(unsigned number);
   bool enable(unsigned number, bool enabled);
   const std::map<unsigned, Stop>& all() const { return stops_; }
@@ -42,12 +44,12 @@ class Stops {
   const Stop* find(unsigned number) const;
   // What is watched is as it is now.
   void refresh();
+  std::vector<uint8_t> read(const Watch& watch);  // short where memory is not there
 
  private:
   Stop& add(Stop stop);
   void insert(const Stop& stop);
   void withdraw(const Stop& stop);  // what no other stop wants
-  std::vector<uint8_t> read(const Watch& watch);
 
   Target& target_;
   std::map<unsigned, Stop> stops_;

@@ -6,16 +6,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "debug/repl/words.h"
+
 namespace mmuscope::debug {
 namespace {
 
 constexpr size_t kMostElements = 200;
-
-std::string_view trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 struct NamedType {
   std::string_view name;
@@ -23,12 +19,28 @@ struct NamedType {
   bool is_signed;
 };
 constexpr NamedType kTypes[] = {
-    {"char", 1, true},      {"signed char", 1, true},     {"unsigned char", 1, false}, {"uint8_t", 1, false},
-    {"int8_t", 1, true},    {"short", 2, true},           {"unsigned short", 2, false}, {"uint16_t", 2, false},
-    {"int16_t", 2, true},   {"int", 4, true},             {"unsigned", 4, false},      {"unsigned int", 4, false},
-    {"uint32_t", 4, false}, {"int32_t", 4, true},         {"long", 8, true},           {"unsigned long", 8, false},
-    {"uint64_t", 8, false}, {"int64_t", 8, true},         {"long long", 8, true},      {"size_t", 8, false},
-    {"bool", 1, false},     {"unsigned long long", 8, false},
+    {"char", 1, true},
+    {"signed char", 1, true},
+    {"unsigned char", 1, false},
+    {"uint8_t", 1, false},
+    {"int8_t", 1, true},
+    {"short", 2, true},
+    {"unsigned short", 2, false},
+    {"uint16_t", 2, false},
+    {"int16_t", 2, true},
+    {"int", 4, true},
+    {"unsigned", 4, false},
+    {"unsigned int", 4, false},
+    {"uint32_t", 4, false},
+    {"int32_t", 4, true},
+    {"long", 8, true},
+    {"unsigned long", 8, false},
+    {"uint64_t", 8, false},
+    {"int64_t", 8, true},
+    {"long long", 8, true},
+    {"size_t", 8, false},
+    {"bool", 1, false},
+    {"unsigned long long", 8, false},
 };
 
 KernelType number_type(uint64_t size, bool is_signed) {
@@ -163,11 +175,11 @@ std::string Values::number(uint64_t value, size_t bytes, char format) const {
 }
 
 std::string Values::show_bytes(std::span<const uint8_t> bytes, const KernelType& type, char format) const {
-  const char letter = format != 0                                   ? format
-                      : type.kind == KernelType::Kind::kPointer     ? 'a'
-                      : type.kind != KernelType::Kind::kNumber      ? 'x'
-                      : type.is_signed                              ? 'd'
-                                                                    : 'u';
+  const char letter = format != 0                               ? format
+                      : type.kind == KernelType::Kind::kPointer ? 'a'
+                      : type.kind != KernelType::Kind::kNumber  ? 'x'
+                      : type.is_signed                          ? 'd'
+                                                                : 'u';
   if (!bytes.empty() && bytes.size() <= 8) return number(load(bytes), bytes.size(), letter);
   const uint64_t element = type.element_size;
   const size_t step = type.kind == KernelType::Kind::kArray && element >= 1 && element <= 8 ? element : 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What `print`, `x` and `watch` are given: addresses as address_parser.h has them, globals of the kernel and of
-// programs with what their debug information says of them ("counter", "table[3]", "mk::state.count"), and
+// What `print`, `x` and `watch` are given: addresses as address_parser.h has them, globals of the kernel and
+// of programs with what their debug information says of them ("counter", "table[3]", "mk::state.count"), and
 // *ADDRESS, *(TYPE *)ADDRESS. And memory as text, in gdb's formats. Left out: locals, arithmetic beyond
 // + and -, pointers that are followed inside an expression.
 #pragma once
