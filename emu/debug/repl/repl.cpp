@@ -158,7 +158,7 @@ Repl::Done Repl::perform(std::string_view given) {
   std::string rest(trim(std::string_view(line).substr(end)));
   const auto entry = resolve(word);
   if (!entry) return std::unexpected(entry.error());
-  if (*entry == nullptr) return monitor(rest.empty() ? word : word + " " + rest);
+  if (*entry == nullptr) return monitor(rest.empty() ? word : fmt::format("{} {}", word, rest));
   const Done done = ((*this).*((*entry)->act))(split_words(rest));
   if ((*entry)->repeats) last_ = repetition(**entry, line);
   return done;
@@ -188,7 +188,7 @@ Repl::Done Repl::help(const Words& words) {
     std::string word = words[0];
     const auto entry = resolve(word);
     if (!entry) return std::unexpected(entry.error());
-    if (*entry == nullptr) return monitor("help " + word);
+    if (*entry == nullptr) return monitor(fmt::format("help {}", word));
     const std::string aliases = (*entry)->aliases;
     say(fmt::format("{} {}{}: {}", (*entry)->name, (*entry)->arguments,
                     aliases.empty() ? "" : fmt::format(" (short: {})", aliases), (*entry)->help));
