@@ -17,6 +17,7 @@ inline constexpr int kStatusLimit = 124;
 inline constexpr int kStatusInterrupted = 130;
 
 void add_run(CLI::App& app, int* status);
+void add_gdb(CLI::App& app, int* status);
 void add_pack(CLI::App& app, int* status);
 void add_faults(CLI::App& app, int* status);
 void add_tlb(CLI::App& app, int* status);

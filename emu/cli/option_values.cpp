@@ -69,6 +69,16 @@ CLI::Validator memory_size() {
   return CLI::Validator(judge, "");
 }
 
+CLI::Validator byte_size() {
+  const auto judge = [](std::string& text) -> std::string {
+    const auto bytes = parse_size(text);
+    if (!bytes) return fmt::format("'{}' is not a size: a number, with K, M or G", text);
+    text = fmt::to_string(*bytes);
+    return {};
+  };
+  return CLI::Validator(judge, "");
+}
+
 CLI::Validator not_empty() {
   return CLI::Validator([](std::string& text) { return text.empty() ? "is empty" : std::string(); }, "");
 }

@@ -16,6 +16,9 @@ CLI::Validator whole_number(uint64_t first = 0, uint64_t last = std::numeric_lim
 // With K, M or G; a size that Ram::create takes. In bytes afterwards.
 CLI::Validator memory_size();
 
+// With K, M or G. In bytes afterwards.
+CLI::Validator byte_size();
+
 // For CLI::Option::check: an empty name is a shell variable that was not set, not a wish for the default.
 CLI::Validator not_empty();
 

@@ -17,6 +17,7 @@
 #include "cli/boot_options.h"
 #include "cli/commands.h"
 #include "cli/files.h"
+#include "cli/kernel_log.h"
 #include "cli/option_values.h"
 #include "debug/elf_file.h"
 #include "devices/host_console.h"
@@ -55,14 +56,6 @@ void catch_signals() {
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-}
-
-void log_kernel_line(const std::string& line) {
-  // What a program misses concerns its user; everything else the curious.
-  if (line.find("unimplemented system call") != std::string::npos)
-    spdlog::warn("{}", line);
-  else
-    spdlog::info("{}", line);
 }
 
 struct Outcome {
