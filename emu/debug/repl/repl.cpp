@@ -152,8 +152,7 @@ bool Repl::execute(std::string_view given) {
 Repl::Done Repl::perform(std::string_view given) {
   std::string line(given);
   // gdb's users write x/4x and p/x without a blank.
-  size_t end = std::min(line.find_first_of(" \t/"), line.size());
-  if (end < line.size() && line[end] == '/') line.insert(end, " ");
+  const size_t end = std::min(line.find_first_of(" \t/"), line.size());
   std::string word = line.substr(0, end);
   std::string rest(trim(std::string_view(line).substr(end)));
   const auto entry = resolve(word);
