@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -99,6 +100,9 @@ Expected<int> debug(const BuiltInOptions& options, const CLI::App& command) {
   Repl repl((*session)->target(), (*session)->inspection(), (*session)->commands(), (*session)->kernel_elf(),
             out);
   repl.add_program((*session)->program_elf(), (*session)->program_bias());
+  // The kernel's own paths are relative; in a build folder its sources are next door.
+  const std::filesystem::path kernel((*session)->kernel_path());
+  repl.add_source_folder((kernel.parent_path().parent_path() / "minikernel").string());
   const InterruptsStop signals(repl);
   ::signal(SIGPIPE, SIG_IGN);
 
@@ -106,7 +110,7 @@ Expected<int> debug(const BuiltInOptions& options, const CLI::App& command) {
   for (size_t i = 0; i < scripts.size() && !repl.quitting() && good; ++i)
     good = debug::run_lines(repl, *scripts[i], options.scripts[i], true);
   for (const auto& [x, line] : options.commands)
-    if (!repl.quitting() && good) good = repl.execute(line);
+    if (!repl.quitting()) good &= repl.execute(line);
   if (!options.batch && !repl.quitting()) {
     if (::isatty(STDIN_FILENO) == 1) {
       debug::run_interactively(repl, history_path());

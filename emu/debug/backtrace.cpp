@@ -43,7 +43,11 @@ std::vector<uint8_t> CpuMemory::bytes(uint64_t address, size_t most) const {
 }
 
 std::optional<Instruction> CpuMemory::instruction(const Disassembler& disassembler, uint64_t address) const {
-  return disassembler.decode(bytes(address, Disassembler::kLongest), address);
+  const auto there = bytes(address, Disassembler::kLongest);
+  if (auto found = disassembler.decode(there, address)) return found;
+  if (there.size() == Disassembler::kLongest) return {};
+  const auto code = disassembler.code_at(address);
+  return disassembler.decode(code.first(std::min(code.size(), Disassembler::kLongest)), address);
 }
 
 std::vector<uint64_t> CpuMemory::calls_before(const Disassembler& disassembler, uint64_t address) const {

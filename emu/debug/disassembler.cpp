@@ -2,7 +2,11 @@
 #include "debug/disassembler.h"
 
 #include <capstone/capstone.h>
+#include <elf.h>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
 
 namespace mmuscope::debug {
 namespace {
@@ -43,6 +47,27 @@ Disassembler::Disassembler(const Symbols& symbols) : symbols_(symbols) {
 Disassembler::~Disassembler() {
   csh handle = handle_;
   if (handle != 0) cs_close(&handle);
+}
+
+void Disassembler::add_code(std::span<const uint8_t> elf, uint64_t bias) {
+  Elf64_Ehdr header;
+  if (elf.size() < sizeof header) return;
+  std::memcpy(&header, elf.data(), sizeof header);
+  for (uint64_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    const uint64_t at = header.e_phoff + i * sizeof segment;
+    if (at > elf.size() || elf.size() - at < sizeof segment) return;
+    std::memcpy(&segment, elf.data() + at, sizeof segment);
+    if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0 || segment.p_offset > elf.size()) continue;
+    const uint64_t bytes = std::min<uint64_t>(segment.p_filesz, elf.size() - segment.p_offset);
+    code_.push_back({segment.p_vaddr + bias, elf.subspan(segment.p_offset, bytes)});
+  }
+}
+
+std::span<const uint8_t> Disassembler::code_at(uint64_t address) const {
+  for (const Code& code : code_)
+    if (address - code.begin < code.bytes.size()) return code.bytes.subspan(address - code.begin);
+  return {};
 }
 
 std::string Disassembler::operands(const cs_insn& raw) const {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "debug/address_parser.h"
 
@@ -38,10 +39,20 @@ class Disassembler {
   // The first instruction in `bytes`, which stand at `address`; nothing when they are none, or cut off.
   std::optional<Instruction> decode(std::span<const uint8_t> bytes, uint64_t address) const;
 
+  // Code of a program, which must stay there: a page of it that nobody has executed is not in memory yet.
+  void add_code(std::span<const uint8_t> elf, uint64_t bias);
+  std::span<const uint8_t> code_at(uint64_t address) const;
+
  private:
   std::string operands(const ::cs_insn& raw) const;
 
+  struct Code {
+    uint64_t begin;
+    std::span<const uint8_t> bytes;
+  };
+
   const Symbols& symbols_;
+  std::vector<Code> code_;
   size_t handle_ = 0;  // a csh; 0: Capstone refuses, then nothing can be decoded
 };
 

@@ -184,12 +184,27 @@ uint64_t SourceLines::after_prologue(uint64_t function, uint64_t function_end) c
   return function;
 }
 
+// Builds that are the same everywhere record relative paths, and may call their own folder something.
+std::string SourceLines::path_on_host(uint32_t file) const {
+  const std::string& path = files_[file];
+  const auto is_file = [](const std::string& candidate) {
+    std::error_code error;
+    return std::filesystem::is_regular_file(candidate, error);
+  };
+  if (is_file(path)) return path;
+  for (const std::string& folder : folders_)
+    for (size_t at = 0; at != std::string::npos; at = path.find('/', at + 1))
+      if (std::string candidate = folder + (path[at] == '/' ? "" : "/") + path.substr(at); is_file(candidate))
+        return candidate;
+  return {};
+}
+
 const std::vector<std::string>& SourceLines::lines_of(uint32_t file) {
   const auto [known, fresh] = texts_.try_emplace(file);
   if (!fresh || file >= files_.size()) return known->second;
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(files_[file], error)) return known->second;
-  std::ifstream stream(files_[file]);
+  const std::string path = path_on_host(file);
+  if (path.empty()) return known->second;
+  std::ifstream stream(path);
   for (std::string line; known->second.size() < kMostTextLines && std::getline(stream, line);)
     known->second.push_back(line);
   return known->second;

@@ -34,6 +34,9 @@ class SourceLines {
   void add(std::span<const uint8_t> elf, uint64_t bias = 0);
   void clear();
 
+  // Where files are looked for whose recorded path is not there.
+  void add_folder(std::string folder) { folders_.push_back(std::move(folder)); }
+
   // Nothing where no line is known.
   const Row* find(uint64_t address) const;
   // The row when a statement begins exactly here.
@@ -64,11 +67,13 @@ class SourceLines {
   void finish();
   uint32_t file_number(const char* name);
   const std::vector<std::string>& lines_of(uint32_t file);
+  std::string path_on_host(uint32_t file) const;  // "" when it is not there
   bool names(uint32_t file, std::string_view wanted) const;
 
   std::vector<Row> rows_;              // by address, not overlapping
   std::vector<Statement> statements_;  // all places, those that share an address with another line as well
   std::vector<std::string> files_;
+  std::vector<std::string> folders_;
   std::map<std::string, uint32_t, std::less<>> file_numbers_;
   std::map<uint32_t, std::vector<std::string>> texts_;
 };

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "debug/elf_file.h"
 #include "debug/repl/words.h"
 
 namespace mmuscope::debug {
@@ -56,6 +57,8 @@ std::span<const Repl::Entry> Repl::table() {
       {"print", "p inspect", "[/FORMAT] EXPRESSION", "a global, a register, an address, *(TYPE *)ADDRESS",
        Group::kLooking, false, &Repl::print},
       {"list", "l", "[LOCATION | -]", "source text", Group::kLooking, true, &Repl::list},
+      {"directory", "dir", "FOLDER", "where source files are looked for", Group::kLooking, false,
+       &Repl::directory},
       {"disassemble", "disas", "[LOCATION]", "the instructions of a function", Group::kLooking, false,
        &Repl::disassemble},
       {"backtrace", "bt where", "[COUNT]", "the calls that led here, over the kernel's border too",
@@ -98,6 +101,9 @@ void Repl::add_program(std::span<const uint8_t> elf, uint64_t bias) {
   lines_.add(elf, bias);
   unwinder_.add(elf, bias);
   values_.add(elf, bias);
+  disassembler_.add_code(elf, bias);
+  for (const trace::Symbol& symbol : read_all_symbols(elf))
+    names_.try_emplace(symbol.name, symbol.address + bias);
 }
 
 void Repl::say(std::string_view text) {
@@ -238,6 +244,8 @@ std::vector<std::string> Repl::complete(std::string_view line) const {
       if (std::string_view(topic).starts_with(word)) found.insert(topic);
   } else if (!word.empty()) {
     for (std::string& name : inspection_.symbols().starting_with(word, kMost)) found.insert(std::move(name));
+    for (auto at = names_.lower_bound(word); at != names_.end() && at->first.starts_with(word); ++at)
+      if (found.size() < kMost) found.insert(at->first);
     for (std::string& name : values_.starting_with(word, kMost)) found.insert(std::move(name));
   }
   return {found.begin(), found.end()};

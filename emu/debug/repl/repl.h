@@ -34,6 +34,8 @@ class Repl {
   // Lines, call frames and globals of a program that `inspection` has the symbols of. It must stay there.
   void add_program(std::span<const uint8_t> elf, uint64_t bias);
 
+  void add_source_folder(std::string folder) { lines_.add_folder(std::move(folder)); }
+
   // False when the line could not be done; the reason is told.
   bool execute(std::string_view line);
   void forget_last_line() { last_.clear(); }  // an empty line repeats nothing
@@ -100,6 +102,7 @@ class Repl {
   struct Place {
     std::vector<uint64_t> addresses;
   };
+  Expected<uint64_t> function_address(const std::string& name) const;
   Expected<Place> place(const Words& words) const;
   Done make_breakpoint(const Words& words, bool temporary);
   Done make_watch(const Words& words, bool reads, bool writes);
@@ -132,6 +135,7 @@ class Repl {
   Done frame(const Words&);
   Done select_frame(const Words&);
   Done cpu(const Words&);
+  Done directory(const Words&);
 
   unsigned cpu() const { return inspection_.cpu(); }
   CpuMemory memory() const { return CpuMemory(target_, cpu()); }
@@ -152,6 +156,7 @@ class Repl {
   Unwinder unwinder_;
   Stops stops_;
   Values values_;
+  std::map<std::string, uint64_t, std::less<>> names_;  // of functions, all that they have
   Stepper stepper_;
   bool quitting_ = false;
   std::string last_;            // what an empty line does

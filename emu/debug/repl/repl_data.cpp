@@ -72,7 +72,7 @@ Repl::Done Repl::examine(const Words& given) {
   if (letter == 's') {
     for (uint64_t i = 0; i < format.count; ++i) {
       auto bytes = memory().bytes(address, 200);
-      if (bytes.empty()) return fail(ErrorKind::kUsage, fmt::format("cannot read memory at {:#x}", address));
+      if (bytes.empty()) return fail(ErrorKind::kUsage, not_there(address));
       const size_t length = static_cast<size_t>(std::ranges::find(bytes, 0) - bytes.begin());
       std::string text;
       for (size_t at = 0; at < std::min<size_t>(length, 80); ++at) {
@@ -92,7 +92,7 @@ Repl::Done Repl::examine(const Words& given) {
       const auto word = memory().word(address, examine_bytes_);
       if (!word) {
         if (column > 0) say(line);
-        return fail(ErrorKind::kUsage, fmt::format("cannot read memory at {:#x}", address));
+        return fail(ErrorKind::kUsage, not_there(address));
       }
       line += "  " + values_.number(*word, examine_bytes_, letter == 'x' ? 'z' : letter);
       address = next_examined_ = address + examine_bytes_;

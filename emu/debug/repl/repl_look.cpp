@@ -144,6 +144,12 @@ Repl::Done Repl::cpu(const Words& words) {
   return {};
 }
 
+Repl::Done Repl::directory(const Words& words) {
+  if (words.size() != 1) return usage("directory");
+  lines_.add_folder(words[0]);
+  return {};
+}
+
 Repl::Done Repl::list(const Words& words) {
   constexpr uint32_t kLines = 10;
   uint32_t first = 0;

@@ -10,6 +10,11 @@
 
 namespace mmuscope::debug {
 
+Expected<uint64_t> Repl::function_address(const std::string& name) const {
+  if (const auto known = names_.find(name); known != names_.end()) return known->second;
+  return inspection_.symbols().find(name, inspection_.types());
+}
+
 // FUNCTION, FILE:LINE, LINE, *ADDRESS; nothing: where the selected frame stands.
 Expected<Repl::Place> Repl::place(const Words& words) const {
   const x86::CpuState state = target_.state(cpu());
@@ -27,7 +32,7 @@ Expected<Repl::Place> Repl::place(const Words& words) const {
   const size_t colon = text.rfind(':');
   const auto line = parse_number(colon == std::string::npos ? text : text.substr(colon + 1));
   if (!line) {
-    const auto function = inspection_.symbols().find(text, inspection_.types());
+    const auto function = function_address(text);
     if (!function) return std::unexpected(function.error());
     const auto symbol = inspection_.symbols().at(*function);
     if (!symbol) return fail(ErrorKind::kUsage, fmt::format("{} is no function", text));

@@ -85,7 +85,8 @@ bool Stepper::is_stop_place(uint64_t address) const {
 }
 
 StopReport Stepper::step_line_back(unsigned cpu, Calls calls) {
-  uint64_t here = target_.icount();
+  const uint64_t start = target_.icount();
+  uint64_t here = start;
   bool candidate = false;  // `here` is a place to stop if what comes before it is another line
   for (;;) {
     Step step = backward(cpu);
@@ -105,7 +106,7 @@ StopReport Stepper::step_line_back(unsigned cpu, Calls calls) {
     const SourceLines::Row* later = around_.lines.find(step.before.rip);
     const bool out = !over_return && !step.went_through_kernel && is_function_start(step.before.rip);
     const bool left = inside || out || (now != nullptr && later != nullptr && !now->same_line(*later));
-    if ((candidate && left) || (out && now == nullptr)) {
+    if ((candidate && left) || (out && now == nullptr && here != start)) {
       const StopReport report = target_.go_to(here);
       return report.kind == Kind::kArrived ? arrived(cpu) : report;
     }

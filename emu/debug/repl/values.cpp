@@ -196,8 +196,7 @@ Expected<std::string> Values::show(const Value& value, char format, const CpuMem
   }
   const size_t bytes = std::min<size_t>(value.type.size == 0 ? 8 : value.type.size, 8 * kMostElements);
   const auto read = memory.bytes(*value.address, bytes);
-  if (read.size() < bytes)
-    return fail(ErrorKind::kUsage, fmt::format("cannot read memory at {:#x}", *value.address + read.size()));
+  if (read.size() < bytes) return fail(ErrorKind::kUsage, not_there(*value.address + read.size()));
   return show_bytes(read, value.type, format);
 }
 

@@ -6,6 +6,8 @@
 // + and -, pointers that are followed inside an expression.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -25,6 +27,12 @@ struct Value {
   KernelType type;
   uint64_t number = 0;  // without an address
 };
+
+// Pages come when they are used.
+inline std::string not_there(uint64_t address) {
+  return fmt::format("cannot read memory at {:#x}: no page is there now (why {:#x} tells more)", address,
+                     address);
+}
 
 class Values {
  public:
