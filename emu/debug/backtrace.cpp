@@ -17,7 +17,7 @@ constexpr size_t kRsp = static_cast<size_t>(Gpr::kRsp), kRbp = static_cast<size_
 // The caller when its return address stands at `slot`.
 std::optional<Frame> returned_to(const Frame& frame, const CpuMemory& memory, uint64_t slot) {
   const auto pc = memory.word(slot);
-  if (!pc || *pc == 0) return {};
+  if (!pc || *pc == 0 || !memory.word(*pc - 1, 1)) return {};  // who called is in memory
   Frame caller = frame;
   caller.entered_by.clear();
   caller.exact = false;

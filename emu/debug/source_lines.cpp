@@ -95,14 +95,16 @@ void SourceLines::add_unit(void* die, uint64_t bias) {
   }
 }
 
-// Of rows that begin at one address the last statement stays, as gdb has it; empty ones are for statements_.
+// Of rows that begin at one address the last statement stays, as gdb has it; but where that is of another
+// file, a call was inlined there, and the line with the call stays. Empty rows are for statements_ alone.
 void SourceLines::finish() {
   std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.begin < b.begin; });
   std::vector<Row> kept;
   for (const Row& row : rows_) {
     if (!kept.empty() && kept.back().begin == row.begin) {
       const uint64_t end = std::max(kept.back().end, row.end);
-      if (row.statement || !kept.back().statement) kept.back() = row;
+      const bool inlined = kept.back().statement && kept.back().file != row.file && kept.back().line != 0;
+      if ((row.statement && !inlined) || !kept.back().statement) kept.back() = row;
       kept.back().end = end;
     } else {
       if (!kept.empty()) kept.back().end = std::min(kept.back().end, row.begin);

@@ -35,7 +35,10 @@ class SourceLines {
   void clear();
 
   // Where files are looked for whose recorded path is not there.
-  void add_folder(std::string folder) { folders_.push_back(std::move(folder)); }
+  void add_folder(std::string folder) {
+    folders_.push_back(std::move(folder));
+    texts_.clear();
+  }
 
   // Nothing where no line is known.
   const Row* find(uint64_t address) const;

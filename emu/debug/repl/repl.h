@@ -164,6 +164,7 @@ class Repl {
   size_t selected_ = 0;         // of them
   std::string shown_function_;  // of the last stop
   uint64_t shown_sp_ = 0;
+  unsigned shown_cpu_ = 0;
   uint64_t next_examined_ = 0;  // by `x` without an address
   std::string examine_format_ = "x";
   unsigned examine_bytes_ = 8;

@@ -54,7 +54,8 @@ std::string Repl::describe_place(uint64_t pc, uint64_t lookup) const {
   const std::string where = inspection_.symbols().describe(pc);
   if (line.empty()) return cut(fmt::format("{:#018x} in {}", pc, where.empty() ? "??" : where));
   const std::string named = fmt::format("{} ({})", function.empty() ? "??" : function, line);
-  return cut(lines_.statement_at(pc) != nullptr ? named : fmt::format("{:#018x} in {}", pc, named));
+  return cut(pc == lookup && lines_.statement_at(pc) != nullptr ? named
+                                                                : fmt::format("{:#018x} in {}", pc, named));
 }
 
 std::string Repl::instruction_line(const Instruction& instruction, uint64_t pc) const {

@@ -175,9 +175,9 @@ void Repl::announce_watch(const StopReport& report) {
 
 // `stepped`: in the same function only the source line is shown.
 void Repl::announce(const StopReport& report, bool stepped) {
-  const unsigned before = cpu();
   inspection_.select_cpu(report.cpu < target_.cpu_count() ? std::optional(report.cpu) : std::nullopt);
-  if (cpu() != before) say(fmt::format("[switching to CPU {}]", cpu()));
+  if (cpu() != shown_cpu_) say(fmt::format("[switching to CPU {}]", cpu()));
+  shown_cpu_ = cpu();
   const std::string last_function = shown_function_;
   const uint64_t last_sp = shown_sp_;
   std::string prefix;
@@ -217,6 +217,7 @@ void Repl::announce(const StopReport& report, bool stepped) {
 }
 
 void Repl::show_position() {
+  shown_cpu_ = cpu();
   const uint64_t rip = target_.state(cpu()).rip;
   shown_function_ = function_name(rip);
   say(describe_place(rip, rip));
