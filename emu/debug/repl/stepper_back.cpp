@@ -86,6 +86,7 @@ bool Stepper::is_stop_place(uint64_t address) const {
 
 StopReport Stepper::step_line_back(unsigned cpu, Calls calls) {
   const uint64_t start = target_.icount();
+  const bool lineless = around_.lines.find(target_.state(cpu).rip) == nullptr;
   uint64_t here = start;
   bool candidate = false;  // `here` is a place to stop if what comes before it is another line
   for (;;) {
@@ -106,7 +107,7 @@ StopReport Stepper::step_line_back(unsigned cpu, Calls calls) {
     const SourceLines::Row* later = around_.lines.find(step.before.rip);
     const bool out = !over_return && !step.went_through_kernel && is_function_start(step.before.rip);
     const bool left = inside || out || (now != nullptr && later != nullptr && !now->same_line(*later));
-    if ((candidate && left) || (out && now == nullptr && here != start)) {
+    if ((candidate && left) || (out && now == nullptr && here != start && (later != nullptr || lineless))) {
       const StopReport report = target_.go_to(here);
       return report.kind == Kind::kArrived ? arrived(cpu) : report;
     }
