@@ -65,6 +65,7 @@ int main_of(int argc, char** argv) {
   int status = 0;
   add_run(app, &status);
   add_gdb(app, &status);
+  add_debug(app, &status);
   add_faults(app, &status);
   add_tlb(app, &status);
   add_walk(app, &status);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 namespace mmuscope::debug {
 namespace {
@@ -47,6 +48,27 @@ std::string Symbols::describe(uint64_t address) const {
   for (const Loaded& loaded : tables_)
     if (std::string text = loaded.table.describe(address - loaded.bias); !text.empty()) return text;
   return {};
+}
+
+std::optional<trace::Symbol> Symbols::at(uint64_t address) const {
+  for (const Loaded& loaded : tables_) {
+    if (const trace::Symbol* symbol = loaded.table.find(address - loaded.bias)) {
+      trace::Symbol moved = *symbol;
+      moved.address += loaded.bias;
+      return moved;
+    }
+  }
+  return {};
+}
+
+std::vector<std::string> Symbols::starting_with(std::string_view prefix, size_t most) const {
+  std::set<std::string> names;
+  for (const Loaded& loaded : tables_)
+    for (const trace::Symbol& symbol : loaded.table.symbols())
+      if (symbol.name.starts_with(prefix)) names.insert(symbol.name);
+  std::vector<std::string> first(names.begin(), names.end());
+  if (first.size() > most) first.resize(most);
+  return first;
 }
 
 Expected<uint64_t> Symbols::find(std::string_view name, const KernelTypes& types) const {

@@ -26,6 +26,10 @@ class Symbols {
 
   // "name+0x12", or "" when nothing covers the address.
   std::string describe(uint64_t address) const;
+  // What covers the address, at where it is loaded. A size of 0 is not known.
+  std::optional<trace::Symbol> at(uint64_t address) const;
+  // For completion: the first `most` names that begin so, in alphabetic order.
+  std::vector<std::string> starting_with(std::string_view prefix, size_t most) const;
   // kUsage for a name that is not there, or is short for several.
   Expected<uint64_t> find(std::string_view name, const KernelTypes& types) const;
 

@@ -48,6 +48,12 @@ void Commands::add(Command command) {
   }
 }
 
+std::vector<std::string> Commands::names() const {
+  std::vector<std::string> names;
+  for (const Command& command : commands_) names.push_back(command.name);
+  return names;
+}
+
 const Command* Commands::find(std::string_view name) const {
   const auto found =
       std::find_if(commands_.begin(), commands_.end(), [&](const Command& c) { return c.name == name; });

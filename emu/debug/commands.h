@@ -41,6 +41,7 @@ class Commands {
   // Replaces a command of the same name.
   void add(Command command);
   bool has(std::string_view name) const { return find(name) != nullptr; }
+  std::vector<std::string> names() const;  // as they were added
   // Nothing for an empty line. Words are what spaces separate. A command may be shortened as long as one only
   // is meant.
   std::string run(std::string_view line) const;

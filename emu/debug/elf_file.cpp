@@ -129,6 +129,10 @@ Expected<void> check_guest_program(std::span<const uint8_t> bytes, const std::st
 }
 
 trace::SymbolTable read_symbols(std::span<const uint8_t> bytes) {
+  return trace::SymbolTable(read_all_symbols(bytes));
+}
+
+std::vector<trace::Symbol> read_all_symbols(std::span<const uint8_t> bytes) {
   const ElfHandle elf = open_elf(bytes);
   std::vector<trace::Symbol> symbols;
   if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) return {};
@@ -138,7 +142,7 @@ trace::SymbolTable read_symbols(std::span<const uint8_t> bytes) {
     if (gelf_getshdr(section, &header) != nullptr && header.sh_type == SHT_SYMTAB)
       add_symbols(elf.get(), section, header, symbols);
   }
-  return trace::SymbolTable(std::move(symbols));
+  return symbols;
 }
 
 }  // namespace mmuscope

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Over the kernel's border, from its entry code (minikernel/arch/x86_64/entry.S) to what was interrupted.
+// That code is assembly without call frame information: how far it has come is seen from how many registers
+// it has pushed, instruction by instruction from its last label on. Its labels and the order of its pushes
+// are all that is known of it here.
+#pragma once
+
+#include <optional>
+
+#include "debug/backtrace.h"
+
+namespace mmuscope::debug {
+
+// What was interrupted, with entered_by "<page fault>", "<system call write>", ...; nothing when `frame` is
+// not in the entry code, or its place there tells nothing.
+std::optional<Frame> interrupted_frame(const Frame& frame, const CpuMemory& memory, const Symbols& symbols,
+                                       const Disassembler& disassembler);
+
+// The address is in the entry code.
+bool is_kernel_entry(const Symbols& symbols, uint64_t address);
+
+}  // namespace mmuscope::debug
