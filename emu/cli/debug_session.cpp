@@ -109,7 +109,9 @@ Expected<std::unique_ptr<DebugSession>> DebugSession::create(const DebugOptions&
   features.la57 = options.machine.machine.la57;
   session->inspection_ = std::make_unique<debug::Inspection>(*session->target_, session->kernel_, features);
   if (position_independent(session->program_)) session->program_bias_ = session->find_bias();
-  session->inspection_->symbols().add(read_symbols(session->program_), session->program_bias_);
+  debug::Symbols& symbols = session->inspection_->symbols();
+  symbols.add(read_symbols(session->program_), session->program_bias_);
+  symbols.add_data(read_data_symbols(session->program_), session->program_bias_);
   debug::add_inspection(session->commands_, *session->inspection_);
   debug::add_machine_commands(session->commands_, *session->inspection_, *session->target_);
   return session;

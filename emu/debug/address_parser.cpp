@@ -73,8 +73,9 @@ std::vector<std::string> Symbols::starting_with(std::string_view prefix, size_t 
 
 Expected<uint64_t> Symbols::find(std::string_view name, const KernelTypes& types) const {
   const std::string whole(name);
-  for (const Loaded& loaded : tables_)
-    if (const trace::Symbol* symbol = loaded.table.find(whole)) return symbol->address + loaded.bias;
+  for (const std::vector<Loaded>* known : {&tables_, &data_})
+    for (const Loaded& loaded : *known)
+      if (const trace::Symbol* symbol = loaded.table.find(whole)) return symbol->address + loaded.bias;
   if (const auto variable = types.variable(whole)) return variable->address;
 
   std::map<std::string, uint64_t> similar;  // overloads have one name: the lowest address stands for them

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Addresses as people write them: 0x1f00, 4096, main, mk::handle_trap+0x10, $rsp-8. A name is looked for
-// among function symbols, then among the kernel's variables; one without its namespace is enough when only
+// among functions, then among a program's variables and the kernel's; one without its namespace is enough when only
 // one ends in it.
 #pragma once
 
@@ -22,7 +22,12 @@ namespace mmuscope::debug {
 class Symbols {
  public:
   void add(trace::SymbolTable table, uint64_t bias = 0) { tables_.push_back({std::move(table), bias}); }
-  void clear() { tables_.clear(); }
+  // Variables: found by name, never told as the place of an address.
+  void add_data(trace::SymbolTable table, uint64_t bias = 0) { data_.push_back({std::move(table), bias}); }
+  void clear() {
+    tables_.clear();
+    data_.clear();
+  }
 
   // "name+0x12", or "" when nothing covers the address.
   std::string describe(uint64_t address) const;
@@ -38,7 +43,7 @@ class Symbols {
     trace::SymbolTable table;
     uint64_t bias = 0;  // added to addresses as linked
   };
-  std::vector<Loaded> tables_;
+  std::vector<Loaded> tables_, data_;
 };
 
 // Hexadecimal with 0x, or decimal; nothing for all else, and for what does not fit 64 bits.

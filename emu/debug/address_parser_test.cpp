@@ -78,5 +78,15 @@ TEST(AddressParser, DescribesWhereAProgramIsLoaded) {
   EXPECT_EQ(place.symbols.describe(0x1000), "");
 }
 
+// A program's variable by its whole name, before a kernel's function that ends in it.
+TEST(AddressParser, KnowsVariablesOfAProgram) {
+  Symbols symbols;
+  symbols.add(trace::SymbolTable({{.address = 0xffff8000, .size = 16, .name = "mk::Space::account"}}));
+  EXPECT_EQ(symbols.find("account", {}), 0xffff8000u);
+  symbols.add_data(trace::SymbolTable({{.address = 0x4000, .size = 8, .name = "account"}}), 0x1000);
+  EXPECT_EQ(symbols.find("account", {}), 0x5000u);
+  EXPECT_EQ(symbols.describe(0x5000), "");
+}
+
 }  // namespace
 }  // namespace mmuscope::debug

@@ -83,22 +83,42 @@ bool is_code(Elf* elf, size_t section) {
          (header.sh_flags & SHF_EXECINSTR) != 0;
 }
 
-void add_symbols(Elf* elf, Elf_Scn* section, const GElf_Shdr& header, std::vector<trace::Symbol>& symbols) {
+enum class Kind : uint8_t { kCode, kData };
+
+bool is_of(Kind kind, Elf* elf, const GElf_Sym& symbol) {
+  const unsigned type = GELF_ST_TYPE(symbol.st_info);
+  if (symbol.st_shndx == SHN_UNDEF || symbol.st_shndx >= SHN_LORESERVE) return false;
+  if (kind == Kind::kData) return type == STT_OBJECT;
+  const bool function = type == STT_FUNC || type == STT_GNU_IFUNC;
+  return (function || type == STT_NOTYPE) && is_code(elf, symbol.st_shndx);
+}
+
+void add_symbols(Elf* elf, Elf_Scn* section, const GElf_Shdr& header, Kind kind,
+                 std::vector<trace::Symbol>& symbols) {
   Elf_Data* data = elf_getdata(section, nullptr);
   if (data == nullptr || header.sh_entsize == 0) return;
   const size_t count = data->d_size / sizeof(Elf64_Sym);
   for (size_t i = 0; i < count; ++i) {
     GElf_Sym symbol;
     if (gelf_getsym(data, static_cast<int>(i), &symbol) == nullptr) return;
-    const unsigned type = GELF_ST_TYPE(symbol.st_info);
-    const bool function = type == STT_FUNC || type == STT_GNU_IFUNC;
-    if (!function && type != STT_NOTYPE) continue;
-    if (symbol.st_shndx == SHN_UNDEF || symbol.st_shndx >= SHN_LORESERVE || !is_code(elf, symbol.st_shndx))
-      continue;
+    if (!is_of(kind, elf, symbol)) continue;
     const char* name = elf_strptr(elf, header.sh_link, symbol.st_name);
     if (name == nullptr || *name == 0) continue;
     symbols.push_back({.address = symbol.st_value, .size = symbol.st_size, .name = readable_name(name)});
   }
+}
+
+std::vector<trace::Symbol> read_symbols_of(Kind kind, std::span<const uint8_t> bytes) {
+  const ElfHandle elf = open_elf(bytes);
+  std::vector<trace::Symbol> symbols;
+  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) return {};
+  for (Elf_Scn* section = elf_nextscn(elf.get(), nullptr); section != nullptr;
+       section = elf_nextscn(elf.get(), section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) != nullptr && header.sh_type == SHT_SYMTAB)
+      add_symbols(elf.get(), section, header, kind, symbols);
+  }
+  return symbols;
 }
 
 }  // namespace
@@ -132,17 +152,12 @@ trace::SymbolTable read_symbols(std::span<const uint8_t> bytes) {
   return trace::SymbolTable(read_all_symbols(bytes));
 }
 
+trace::SymbolTable read_data_symbols(std::span<const uint8_t> bytes) {
+  return trace::SymbolTable(read_symbols_of(Kind::kData, bytes));
+}
+
 std::vector<trace::Symbol> read_all_symbols(std::span<const uint8_t> bytes) {
-  const ElfHandle elf = open_elf(bytes);
-  std::vector<trace::Symbol> symbols;
-  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) return {};
-  for (Elf_Scn* section = elf_nextscn(elf.get(), nullptr); section != nullptr;
-       section = elf_nextscn(elf.get(), section)) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) != nullptr && header.sh_type == SHT_SYMTAB)
-      add_symbols(elf.get(), section, header, symbols);
-  }
-  return symbols;
+  return read_symbols_of(Kind::kCode, bytes);
 }
 
 }  // namespace mmuscope

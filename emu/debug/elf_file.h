@@ -22,7 +22,9 @@ Expected<void> check_guest_program(std::span<const uint8_t> bytes, const std::st
 // Functions and assembly labels of code sections, C++ names demangled, without parameters. Empty when the
 // file has no symbols, or none that can be read.
 trace::SymbolTable read_symbols(std::span<const uint8_t> bytes);
-// The same with all names of an address: `puts` is also `_IO_puts`, and a table keeps one of them.
+// Variables, the same way.
+trace::SymbolTable read_data_symbols(std::span<const uint8_t> bytes);
+// Functions and labels with all names of an address: `puts` is also `_IO_puts`, and a table keeps one of them.
 std::vector<trace::Symbol> read_all_symbols(std::span<const uint8_t> bytes);
 
 }  // namespace mmuscope
