@@ -94,6 +94,28 @@ static void rewritten_code(void) {
   say("an instruction that straddles into a refused page is refused there");
 }
 
+// Of several instructions before a refused page, all but the one that straddles into it are executed, and
+// each once.
+static void instructions_before_a_refused_page(void) {
+  unsigned char* memory = (unsigned char*)map_anonymous(2 * kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
+  CHECK(mprotect(memory + kPage, kPage, PROT_NONE) == 0);
+  memory[kPage - 2] = 0xb8;  // mov, of which three bytes are beyond
+  static volatile int count;
+  for (int instructions = 0; instructions < 40; instructions++) {
+    unsigned char* first = memory + kPage - 2 - 2 * instructions;
+    for (unsigned char* at = first; at < memory + kPage - 2; at += 2) {
+      at[0] = 0xff;  // incl (%rdi)
+      at[1] = 0x07;
+    }
+    count = 0;
+    CHECK(RAISES(((void (*)(volatile int*))first)(&count)));
+    CHECK_EQUAL(caught.rip, (uintptr_t)memory + kPage - 2);
+    CHECK_EQUAL(caught.address, (uintptr_t)memory + kPage);
+    CHECK_EQUAL(count, instructions);
+  }
+  say("what comes before an instruction that is refused is executed");
+}
+
 // New memory at the same place holds nothing of the old code.
 static void replaced_mapping(void) {
   char* memory = map_anonymous(kPage, PROT_READ | PROT_WRITE | PROT_EXEC);
@@ -130,6 +152,7 @@ int main(void) {
   data_is_not_executed();
   mprotect_decides();
   rewritten_code();
+  instructions_before_a_refused_page();
   replaced_mapping();
   own_page();
   return 0;

@@ -103,8 +103,8 @@ void say_why(const char* path, long error) {
 void init_exited(int status) {
   trace(TraceType::kTaskSwitch, 0, 0);
   size_t now = free_frame_count();
-  if (now != free_at_start) panic("frames: %lu free, %lu after boot", now, free_at_start);
-  log("frames: %lu free, as after boot", now);
+  if (now != free_at_start) panic("frames: %lu free, %lu before the first program", now, free_at_start);
+  log("frames: %lu free, as before the first program", now);
   log("init exited with status %d", status);
   machine_exit(static_cast<uint32_t>(status));
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "cli/files.h"
@@ -12,6 +13,8 @@
 
 namespace mmuscope::cli {
 namespace {
+
+char kHiddenSeparator[] = "\1--";  // nobody's program or option
 
 std::vector<uint8_t> terminated(const std::vector<std::string>& strings) {
   std::vector<uint8_t> bytes;
@@ -59,11 +62,24 @@ void BootOptions::add_to(CLI::App& command) {
   command.prefix_command();
 }
 
+void hide_separator(int words, char** word) {
+  char** separator =
+      std::find_if(word, word + words, [](const char* text) { return !std::strcmp(text, "--"); });
+  if (separator != word + words) *separator = kHiddenSeparator;
+}
+
+bool names_no_program(const CLI::App& command) {
+  const std::vector<std::string> words = command.remaining();
+  return words.empty() || (words.size() == 1 && words[0] == kHiddenSeparator);
+}
+
 Expected<std::vector<std::string>> program_words(const CLI::App& command) {
   std::vector<std::string> words = command.remaining();
-  if (!words.empty() && words[0] == "--")
-    words.erase(words.begin());
-  else if (!words.empty() && words[0].starts_with("-") && words[0].size() > 1)
+  const bool separated = !words.empty() && words[0] == kHiddenSeparator;
+  if (separated) words.erase(words.begin());
+  std::replace(words.begin(), words.end(), std::string(kHiddenSeparator), std::string("--"));
+  if (separated && !words.empty()) return words;
+  if (!words.empty() && words[0].starts_with("-") && words[0].size() > 1)
     return fail(ErrorKind::kUsage,
                 fmt::format("unknown option {}: see mmuscope {} --help", words[0], command.get_name()));
   if (words.empty())

@@ -33,6 +33,13 @@ struct GuestFiles {
 Expected<GuestFiles> make_guest_files(const BootOptions& options,
                                       const std::vector<std::string>& command_and_arguments);
 
+// `--` in front of the program. CLI11 ends a subcommand there and refuses what follows; so the first one, in
+// `words` after the subcommand, is made a word of no meaning to it, which program_words() knows.
+void hide_separator(int words, char** word);
+
+// Nothing is left over but, perhaps, a --.
+bool names_no_program(const CLI::App& command);
+
 // The rest of the command line, from the first word that is no option of `command`. kUsage when that looks
 // like one.
 Expected<std::vector<std::string>> program_words(const CLI::App& command);

@@ -11,9 +11,7 @@
 #include <filesystem>
 
 #include "cli/files.h"
-#include "cli/kernel_log.h"
 #include "cli/option_values.h"
-#include "debug/elf_file.h"
 #include "debug/machine_commands.h"
 
 namespace mmuscope::cli {
@@ -99,11 +97,12 @@ Expected<std::unique_ptr<DebugSession>> DebugSession::create(const DebugOptions&
   const BootImage image{
       .kernel = kernel->bytes, .command_line = files->command_line, .initramfs = files->initramfs.pack()};
   auto machine = make_machine(options.machine, *kernel, image, session->gated_console_, session->input_,
-                              [gate = &session->log_gate_](const std::string& line) {
-                                if (gate->pass()) log_kernel_line(line);
+                              [session = session.get()](const std::string& line) {
+                                if (session->log_gate_.pass()) session->log_.put(line);
                               });
   if (!machine) return std::unexpected(machine.error());
   session->machine_ = std::move(*machine);
+  session->machine_->add_observer(session->log_);
   session->target_ = std::make_unique<debug::MachineTarget>(
       *session->machine_, std::vector{&session->output_gate_, &session->log_gate_}, options.timeline);
   x86::CpuFeatures features;

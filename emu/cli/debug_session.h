@@ -12,8 +12,10 @@
 
 #include "base/error.h"
 #include "cli/boot_options.h"
+#include "cli/kernel_log.h"
 #include "cli/machine_options.h"
 #include "debug/commands.h"
+#include "debug/elf_file.h"
 #include "debug/inspection_commands.h"
 #include "debug/machine_target.h"
 #include "devices/host_console.h"
@@ -61,6 +63,7 @@ class DebugSession {
   Input input_fd_;
   FdConsoleSink console_;
   FdConsoleSource input_;
+  KernelLog log_{[this](const std::string&) { return read_symbols(program_); }};
   timeline::Gate output_gate_, log_gate_;
   timeline::GatedConsole gated_console_{output_gate_, console_};
   std::vector<uint8_t> kernel_, program_;

@@ -3,7 +3,6 @@
 // mmuscope faults: every page fault of a run, with its reason and what the kernel decided.
 #include <fmt/format.h>
 
-#include <charconv>
 #include <iostream>
 #include <memory>
 
@@ -21,36 +20,6 @@ struct FaultOptions {
   std::string addresses;
 };
 
-// Hexadecimal, with or without 0x.
-bool parse_address(std::string_view text, uint64_t& value) {
-  if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  return result.ec == std::errc() && result.ptr == text.data() + text.size() && !text.empty();
-}
-
-// "A": the page of A; "A-B": from A up to, not with, B; "A+N": N bytes from A. Hexadecimal.
-Expected<void> parse_range(const std::string& text, trace::FaultFilter& filter) {
-  const auto bad = [&] {
-    return fail(
-        ErrorKind::kUsage,
-        fmt::format("--address {}: is neither ADDRESS, FROM-TO nor FROM+BYTES, in hexadecimal", text));
-  };
-  const size_t separator = text.find_first_of("-+");
-  uint64_t first = 0, second = 0;
-  if (!parse_address(std::string_view(text).substr(0, separator), first)) return bad();
-  if (separator == std::string::npos) {
-    filter.first_address = first & ~uint64_t{0xfff};
-    filter.last_address = first | 0xfff;
-    return {};
-  }
-  if (!parse_address(std::string_view(text).substr(separator + 1), second)) return bad();
-  const uint64_t end = text[separator] == '+' ? first + second : second;
-  if (end <= first) return fail(ErrorKind::kUsage, fmt::format("--address {}: is an empty range", text));
-  filter.first_address = first;
-  filter.last_address = end - 1;
-  return {};
-}
-
 Expected<trace::FaultFilter> make_filter(const FaultOptions& options) {
   trace::FaultFilter filter;
   filter.pids.insert(options.pids.begin(), options.pids.end());
@@ -67,8 +36,10 @@ Expected<trace::FaultFilter> make_filter(const FaultOptions& options) {
     }
     if (!found) return fail(ErrorKind::kUsage, fmt::format("--outcome {}: is none of {}", name, known));
   }
-  if (!options.addresses.empty())
-    if (auto good = parse_range(options.addresses, filter); !good) return std::unexpected(good.error());
+  const auto range = parse_address_range(options.addresses);
+  if (!range) return std::unexpected(range.error());
+  filter.first_address = range->first;
+  filter.last_address = range->last;
   return filter;
 }
 
@@ -103,7 +74,7 @@ void add_faults(CLI::App& app, int* status) {
       ->allow_extra_args(false);
   command
       ->add_option("--outcome", options->outcomes,
-                   "Only faults that ended so: zero-page, copy, sigsegv, ..., none")
+                   "Only faults that ended so: zero-page, copy, sigsegv, ..., none (the trace does not tell)")
       ->type_name("NAME")
       ->allow_extra_args(false);
   command
@@ -114,7 +85,9 @@ void add_faults(CLI::App& app, int* status) {
   command->footer(
       "Bits of an entry in the table: P present, W writable, U user, A accessed, D dirty, G global, x "
       "execute-disable,\n"
-      "c t cache, and software's: Z SPECIAL, F UFFD_WP, s SOFT_DIRTY, E EXCL, p PIN, w PIN_WRITE; - empty.\n"
+      "c t cache, and software's: Z SPECIAL, F UFFD_WP, s SOFT_DIRTY, E EXCL, p PIN, w PIN_WRITE; N "
+      "PROT_NONE, the\n"
+      "page of an area without rights (the bit of G in an entry that is not present); - empty.\n"
       "`entry` is the entry that refused, `now` the same one when the access went through; `instr` what the "
       "handler ran.");
   command->callback([options, status] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -16,7 +17,7 @@ std::unexpected<Error> refuse(const fs::path& path, int error) {
 
 }  // namespace
 
-Expected<std::vector<uint8_t>> read_file(const fs::path& path) {
+Expected<std::vector<uint8_t>> read_file(const fs::path& path, std::string_view magic) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return refuse(path, EISDIR);
   errno = 0;
@@ -24,8 +25,12 @@ Expected<std::vector<uint8_t>> read_file(const fs::path& path) {
   if (!file) return refuse(path, errno);
   std::vector<uint8_t> bytes;
   char part[65536];
-  while (file.read(part, sizeof part), file.gcount() > 0)
+  while (file.read(part, sizeof part), file.gcount() > 0) {
     bytes.insert(bytes.end(), part, part + file.gcount());
+    if (!std::equal(magic.begin(), magic.end(), bytes.begin(),
+                    bytes.begin() + static_cast<ptrdiff_t>(std::min(magic.size(), bytes.size()))))
+      break;
+  }
   if (file.bad()) return refuse(path, errno);
   return bytes;
 }

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "cli/commands.h"
@@ -68,6 +69,10 @@ std::vector<std::string> gdb_words(const DebugSession& session, const std::strin
   else
     execute(fmt::format("add-symbol-file {} -o 0x{:x}", session.program_path(), session.program_bias()));
   execute("add-symbol-file " + session.kernel_path());
+  // The kernel's debug information names its sources from there; an installed mmuscope comes without.
+  const auto sources =
+      std::filesystem::path(session.kernel_path()).parent_path().parent_path() / "minikernel";
+  if (std::filesystem::exists(sources / "kernel.ld")) execute("directory " + sources.string());
   execute("target remote " + address);
   return words;
 }

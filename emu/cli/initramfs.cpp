@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <optional>
 
 #include "cli/files.h"
 
@@ -12,6 +15,8 @@ namespace mmuscope::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kTrailer = "TRAILER!!!";  // the name that ends an archive
 
 std::string without_slash(const std::string& path) {
   return path.substr(std::min(path.find_first_not_of('/'), path.size()));
@@ -35,7 +40,70 @@ void append_entry(std::vector<uint8_t>& out, uint32_t inode, uint32_t mode, cons
   pad(out);
 }
 
+// Reads one after the other what append_entry() writes. Nothing it is given makes it read outside.
+class ArchiveReader {
+ public:
+  struct Entry {
+    uint32_t mode = 0;
+    std::string name;
+    std::span<const uint8_t> contents;
+  };
+
+  explicit ArchiveReader(std::span<const uint8_t> archive) : archive_(archive) {}
+
+  Expected<Entry> next() {
+    const size_t began = at_;
+    const auto damaged = [&](const char* what) {
+      return fail(ErrorKind::kData, fmt::format("the initramfs is damaged: {} at byte {}", what, began));
+    };
+    const auto header = take(kHeaderBytes);
+    if (!header || std::memcmp(header->data(), "070701", 6) != 0) return damaged("no header");
+    const auto mode = field(*header, 1), size = field(*header, 6), name_size = field(*header, 11);
+    if (!mode || !size || !name_size || *name_size == 0) return damaged("a bad header");
+    const auto name = take(*name_size);
+    if (!name || name->back() != 0) return damaged("a bad name");
+    align();
+    const auto contents = take(*size);
+    if (!contents) return damaged("a file that is cut off");
+    align();
+    return Entry{*mode, {name->begin(), name->end() - 1}, *contents};
+  }
+
+ private:
+  static constexpr size_t kHeaderBytes = 110;
+
+  std::optional<std::span<const uint8_t>> take(size_t size) {
+    if (size > archive_.size() - at_) return std::nullopt;
+    const auto taken = archive_.subspan(at_, size);
+    at_ += size;
+    return taken;
+  }
+  void align() { at_ = std::min(archive_.size(), (at_ + 3) / 4 * 4); }
+  // Eight hexadecimal digits.
+  static std::optional<uint32_t> field(std::span<const uint8_t> header, size_t index) {
+    const char* first = reinterpret_cast<const char*>(header.data()) + 6 + 8 * index;
+    uint32_t value = 0;
+    const auto [end, error] = std::from_chars(first, first + 8, value, 16);
+    return error == std::errc() && end == first + 8 ? std::optional(value) : std::nullopt;
+  }
+
+  std::span<const uint8_t> archive_;
+  size_t at_ = 0;
+};
+
 }  // namespace
+
+Expected<Initramfs> Initramfs::unpack(std::span<const uint8_t> archive) {
+  Initramfs result;
+  ArchiveReader reader(archive);
+  while (true) {
+    const auto entry = reader.next();
+    if (!entry) return std::unexpected(entry.error());
+    if (entry->name == kTrailer) return result;
+    result.entries_[without_slash(entry->name)] = {
+        .mode = entry->mode, .contents = {entry->contents.begin(), entry->contents.end()}};
+  }
+}
 
 void Initramfs::add_parents(const std::string& path) {
   for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
@@ -91,7 +159,7 @@ std::vector<uint8_t> Initramfs::pack() const {
   std::vector<uint8_t> out;
   uint32_t inode = 1;
   for (const auto& [path, entry] : entries_) append_entry(out, inode++, entry.mode, path, entry.contents);
-  append_entry(out, 0, 0, "TRAILER!!!", {});
+  append_entry(out, 0, 0, kTrailer, {});
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ namespace mmuscope::cli {
 
 class Initramfs {
  public:
+  // What pack() made, from bytes that may be anything. kData.
+  static Expected<Initramfs> unpack(std::span<const uint8_t> archive);
+
   // Paths are absolute in the guest. Directories above a file are made; what was there before is replaced.
   void add_file(const std::string& path, std::vector<uint8_t> contents, uint32_t permissions = 0644);
   // Everything below a host folder: files, folders, symbolic links as they are. kUsage for what cannot be

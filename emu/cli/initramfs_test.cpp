@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -81,6 +82,66 @@ TEST(Initramfs, WhatHasNoPlaceInTheGuestIsRefusedByName) {
   ASSERT_FALSE(added.has_value());
   EXPECT_NE(added.error().message.find("pipe: neither file"), std::string::npos);
   EXPECT_FALSE(archive.add_tree("/no/such/folder").has_value());
+}
+
+Initramfs two_files() {
+  Initramfs archive;
+  archive.add_file("/bin/program", bytes("hello"), 0755);
+  archive.add_file("/etc/init.argv", bytes("abcd"));
+  return archive;
+}
+
+TEST(Initramfs, WhatIsPackedIsUnpacked) {
+  Folder folder;
+  folder.write("data/file", "text");
+  fs::create_symlink("file", folder.path / "data/link");
+  Initramfs archive = two_files();
+  ASSERT_TRUE(archive.add_tree(folder.path).has_value());
+  const auto again = Initramfs::unpack(archive.pack());
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_EQ(again->pack(), archive.pack());
+  EXPECT_EQ(*again->find("/bin/program"), bytes("hello"));
+  EXPECT_EQ(*again->find("/data/file"), bytes("text"));
+  EXPECT_EQ(again->find("/data"), nullptr);
+  EXPECT_EQ(again->find("/data/link"), nullptr);
+}
+
+TEST(Initramfs, AnArchiveThatIsCutOffIsRefused) {
+  const std::vector<uint8_t> archive = two_files().pack();
+  const size_t end = archive.size() - 3;  // the last name is padded
+  for (size_t size = 0; size <= archive.size(); ++size) {
+    // A vector of its own, so that a sanitizer sees what is read beyond it.
+    std::vector<uint8_t> part = archive;
+    part.resize(size);
+    part.shrink_to_fit();
+    const auto cut = Initramfs::unpack(part);
+    EXPECT_EQ(cut.has_value(), size >= end) << size;
+    if (!cut) {
+      EXPECT_EQ(cut.error().kind, ErrorKind::kData);
+    }
+  }
+}
+
+TEST(Initramfs, ADamagedArchiveIsRefusedOrHasOtherContents) {
+  const std::vector<uint8_t> archive = two_files().pack();
+  for (size_t at = 0; at < archive.size(); ++at)
+    for (const uint8_t byte : {0x00, 0x30, 0x46, 0x7f, 0xff}) {
+      std::vector<uint8_t> damaged = archive;
+      damaged[at] = byte;
+      const auto unpacked = Initramfs::unpack(damaged);
+      if (!unpacked) {
+        EXPECT_EQ(unpacked.error().kind, ErrorKind::kData);
+      }
+    }
+}
+
+TEST(Initramfs, SizesBeyondTheArchiveAreRefused) {
+  const std::vector<uint8_t> archive = two_files().pack();
+  for (const size_t field : {6u, 11u}) {  // of the file, of its name
+    std::vector<uint8_t> damaged = archive;
+    std::fill_n(damaged.begin() + 6 + 8 * static_cast<long>(field), 8, uint8_t{'F'});
+    EXPECT_FALSE(Initramfs::unpack(damaged).has_value());
+  }
 }
 
 }  // namespace

@@ -1,13 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Where the lines of the kernel's own log go.
+// The kernel's own log, a line at a time. What concerns the program's user is a warning: a system call that
+// is not there, memory that ran out, the exception that killed the program (minikernel/sys/table.cpp,
+// proc/exceptions.cpp, proc/signal.cpp log them). Everything else is for the curious (`run -v`).
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
+
+#include "machine/observer.h"
+#include "trace/symbol_table.h"
 
 namespace mmuscope::cli {
 
-// To this program's log: what a program misses as a warning, everything else as information.
-void log_kernel_line(const std::string& line);
+// Observes which program runs, to name the place where it was killed.
+class KernelLog final : public MachineObserver {
+ public:
+  // `symbols`: of the guest's file of that path; asked at most once a line.
+  using SymbolSource = std::function<trace::SymbolTable(const std::string& path)>;
+  explicit KernelLog(SymbolSource symbols) : symbols_(std::move(symbols)) {}
+
+  void put(const std::string& line) const;
+  // What is said of `line` without being asked; nothing of most lines.
+  std::optional<std::string> warning(const std::string& line) const;
+
+  void on_tracepoint(const Moment& moment, const trace_abi::TraceRecord& record) override;
+
+ private:
+  SymbolSource symbols_;
+  std::string program_;
+  uint64_t bias_ = 0;  // added to addresses as linked
+};
 
 }  // namespace mmuscope::cli

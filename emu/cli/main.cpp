@@ -7,7 +7,9 @@
 
 #include <cerrno>
 #include <iostream>
+#include <string_view>
 
+#include "cli/boot_options.h"
 #include "cli/commands.h"
 
 namespace mmuscope::cli {
@@ -69,6 +71,8 @@ int main_of(int argc, char** argv) {
   add_walk(app, &status);
   add_stats(app, &status);
   add_pack(app, &status);
+  if (argc > 2 && (std::string_view(argv[1]) == "run" || std::string_view(argv[1]) == "pack"))
+    hide_separator(argc - 2, argv + 2);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -40,6 +40,13 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   return *number << shift;
 }
 
+// Hexadecimal, with or without 0x.
+bool parse_address(std::string_view text, uint64_t& value) {
+  if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size() && !text.empty();
+}
+
 }  // namespace
 
 CLI::Validator whole_number(uint64_t first, uint64_t last) {
@@ -77,6 +84,24 @@ CLI::Validator byte_size() {
     return {};
   };
   return CLI::Validator(judge, "");
+}
+
+Expected<AddressRange> parse_address_range(const std::string& text) {
+  if (text.empty()) return AddressRange();
+  const auto bad = [&] {
+    return fail(
+        ErrorKind::kUsage,
+        fmt::format("--address {}: is neither ADDRESS, FROM-TO nor FROM+BYTES, in hexadecimal", text));
+  };
+  const size_t separator = text.find_first_of("-+");
+  uint64_t first = 0, second = 0;
+  if (!parse_address(std::string_view(text).substr(0, separator), first)) return bad();
+  if (separator == std::string::npos)
+    return AddressRange{.first = first & ~uint64_t{0xfff}, .last = first | 0xfff};
+  if (!parse_address(std::string_view(text).substr(separator + 1), second)) return bad();
+  const uint64_t end = text[separator] == '+' ? first + second : second;
+  if (end <= first) return fail(ErrorKind::kUsage, fmt::format("--address {}: is an empty range", text));
+  return AddressRange{.first = first, .last = end - 1};
 }
 
 CLI::Validator not_empty() {

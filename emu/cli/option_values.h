@@ -8,6 +8,9 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <limits>
+#include <string>
+
+#include "base/error.h"
 
 namespace mmuscope::cli {
 
@@ -21,5 +24,12 @@ CLI::Validator byte_size();
 
 // For CLI::Option::check: an empty name is a shell variable that was not set, not a wish for the default.
 CLI::Validator not_empty();
+
+struct AddressRange {
+  uint64_t first = 0, last = ~uint64_t{0};  // both included
+};
+// --address, in hexadecimal: "A", the page of A; "A-B", from A up to, not with, B; "A+N", N bytes from A; "",
+// all. kUsage.
+Expected<AddressRange> parse_address_range(const std::string& text);
 
 }  // namespace mmuscope::cli

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
+#include <iostream>
 #include <random>
 
 #include "cli/debug_session.h"
@@ -43,35 +43,37 @@ class Walk {
  private:
   uint64_t below(uint64_t limit) { return random_() % limit; }
 
-  // What is known of a position, as a number.
-  uint64_t fingerprint() {
-    uint64_t hash = 0xcbf29ce484222325;
-    const auto add = [&hash](const void* bytes, size_t count) {
-      for (size_t i = 0; i < count; ++i)
-        hash = (hash ^ static_cast<const uint8_t*>(bytes)[i]) * 0x100000001b3;
-    };
+  // What is known of a position, as text without what is long.
+  std::string fingerprint() {
+    std::string text;
     for (unsigned cpu = 0; cpu < target_.cpu_count(); ++cpu) {
       const x86::CpuState state = target_.state(cpu);
-      add(&state, sizeof state);
-      const debug::FxsaveImage fpu = target_.fpu(cpu);
-      add(fpu.data(), fpu.size());
+      std::string tlb;
       target_.machine().tlb(cpu).for_each([&](const x86::TlbEntry& entry) {
-        for (const uint64_t value : {entry.page.linear_base, entry.page.physical_base, entry.serial,
-                                     uint64_t{entry.page.dirty}, uint64_t{entry.page.writable}})
-          add(&value, sizeof value);
+        tlb += fmt::format("{:x}>{:x}#{}{}{};", entry.page.linear_base, entry.page.physical_base,
+                           entry.serial, entry.page.dirty ? "D" : "", entry.page.writable ? "W" : "");
       });
       std::array<uint8_t, 512> stack{};
       target_.read(cpu, state.reg(x86::Gpr::kRsp) & ~uint64_t{511}, stack);
-      add(stack.data(), stack.size());
+      text += fmt::format(
+          "cpu {}: rip {:x} rflags {:x} rsp {:x} registers {:x} fpu {:x} tlb {} {:x} stack {:x}\n", cpu,
+          state.rip, state.rflags, state.reg(x86::Gpr::kRsp),
+          hash({reinterpret_cast<const char*>(&state), sizeof state}), hash_of(target_.fpu(cpu)),
+          target_.machine().tlb(cpu).size(), hash(tlb), hash_of(stack));
     }
-    return hash;
+    return text;
+  }
+  static size_t hash(std::string_view bytes) { return std::hash<std::string_view>()(bytes); }
+  template <size_t n>
+  static size_t hash_of(const std::array<uint8_t, n>& bytes) {
+    return hash({reinterpret_cast<const char*>(bytes.data()), n});
   }
 
   void compare(const std::string& after) {
-    const auto [known, added] = seen_.try_emplace(target_.position(), fingerprint());
-    EXPECT_TRUE(added || known->second == fingerprint())
-        << after << ": another state at instruction " << target_.position().icount << '+'
-        << target_.position().events;
+    const std::string now = fingerprint();
+    const auto [known, added] = seen_.try_emplace(target_.position(), now);
+    EXPECT_EQ(known->second, now) << after << ": another state at instruction " << target_.position().icount
+                                  << '+' << target_.position().events;
     highest_ = std::max(highest_, target_.icount());
     notice();
   }
@@ -153,7 +155,7 @@ class Walk {
 
   MachineTarget& target_;
   std::mt19937_64 random_;
-  std::map<Position, uint64_t> seen_;
+  std::map<Position, std::string> seen_;
   std::vector<uint64_t> places_, stacks_, breakpoints_;
   std::vector<debug::Watch> watches_;
   std::vector<unsigned> catches_;
@@ -181,9 +183,10 @@ TEST_P(RandomWalk, FindsTheSameStateAtTheSamePosition) {
   const auto session = DebugSession::create(options, words);
   ASSERT_TRUE(session.has_value()) << session.error().message;
   Walk walk((*session)->target(), from_environment("MMUSCOPE_WALK_SEED", 1));
-  walk.run(from_environment("MMUSCOPE_WALK_COMMANDS", 60));
+  walk.run(from_environment("MMUSCOPE_WALK_COMMANDS", 200));
   (*session)->flush_console();
-  ::testing::internal::GetCapturedStdout();
+  const std::string printed = ::testing::internal::GetCapturedStdout();  // the guest's, and what went wrong
+  if (HasFailure()) std::cout << printed;
   EXPECT_GT(walk.positions(), 50u);
 }
 

@@ -3,12 +3,21 @@
 
 #include <spdlog/spdlog.h>
 
+#include <iostream>
+#include <memory>
+
 namespace mmuscope::cli {
 
 void TraceInput::add_to(CLI::App& command, const std::string& json_name) {
-  command.add_option("TRACE", path, "A file that `run --trace` made")->required();
+  command.add_option("TRACE", path, "A file that `run --trace` made; - reads standard input")->required();
   command.add_option("--format", format_name, "table or " + json_name + " [table]")
       ->check(CLI::IsMember(std::vector<std::string>{"table", json_name}));
+}
+
+Expected<trace::Reader> TraceInput::open() const {
+  if (path != "-") return trace::Reader::open(path);
+  std::ios::sync_with_stdio(false);  // whole blocks instead of a byte at a time
+  return trace::Reader::create(std::make_unique<std::istream>(std::cin.rdbuf()), "standard input");
 }
 
 Expected<void> for_each_event(trace::Reader& reader, trace::Symbolizer& symbolizer,

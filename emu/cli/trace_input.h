@@ -14,7 +14,7 @@
 namespace mmuscope::cli {
 
 struct TraceInput {
-  std::string path;
+  std::string path;  // "-": standard input
   std::string format_name = "table";
 
   // `json_name`: "jsonl" where the output is rows, "json" where it is one object.
@@ -22,7 +22,7 @@ struct TraceInput {
   trace::Format format() const {
     return format_name == "table" ? trace::Format::kTable : trace::Format::kJson;
   }
-  Expected<trace::Reader> open() const { return trace::Reader::open(path); }
+  Expected<trace::Reader> open() const;
 };
 
 // Shows every event to `symbolizer` and then to `visit`, until that returns false. A trace that just stops is

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "debug/elf_file.h"
 
-#include <cxxabi.h>
 #include <elf.h>
 #include <fmt/format.h>
 #include <gelf.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <vector>
+
+#include "debug/readable_name.h"
 
 namespace mmuscope {
 namespace {
@@ -73,18 +73,6 @@ Expected<void> check_segment(const Elf64_Phdr& segment, size_t file_bytes, const
   if (segment.p_offset % kPageSize != segment.p_vaddr % kPageSize)
     return refuse(name, "damaged: a segment's place in the file does not fit its address");
   return {};
-}
-
-std::string readable_name(const char* name) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> demangled(abi::__cxa_demangle(name, nullptr, nullptr, &status),
-                                                         std::free);
-  if (status != 0 || demangled == nullptr) return name;
-  std::string text = demangled.get();
-  static constexpr std::string_view kAnonymous = "(anonymous namespace)::";
-  for (size_t at = text.find(kAnonymous); at != std::string::npos; at = text.find(kAnonymous))
-    text.erase(at, kAnonymous.size());
-  return text.substr(0, text.find('('));
 }
 
 // Addresses of `section` hold code.

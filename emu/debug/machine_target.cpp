@@ -218,6 +218,20 @@ StopReport MachineTarget::step(unsigned cpu, Direction direction) {
   return report;
 }
 
+StopReport MachineTarget::step_over_kernel(unsigned cpu, Direction direction) {
+  using StepOnly = DebugControl::StepOnly;
+  DebugControl& debug = machine_.debug_control();
+  debug.step_only = direction == Direction::kForward ? StepOnly::kEndsAtCpl3 : StepOnly::kBeginsAtCpl3;
+  const uint64_t from = machine_.cpu_state(cpu).rip;
+  StopReport report = step(cpu, direction);
+  // Back from behind a fault is in front of it, at the same instruction, which was not executed yet.
+  if (direction == Direction::kBackward && report.kind == StopReport::Kind::kArrived &&
+      machine_.cpu_state(cpu).rip == from)
+    report = step(cpu, direction);
+  debug.step_only = StepOnly::kAll;
+  return report;
+}
+
 StopReport MachineTarget::run(Direction direction) {
   settle();
   remember_entries();

@@ -41,6 +41,7 @@ class MachineTarget final : public Target {
   void remove_watch(const Watch& watch) override;
   StopReport resume(Direction direction) override;
   StopReport step(unsigned cpu, Direction direction) override;
+  StopReport step_over_kernel(unsigned cpu, Direction direction) override;
   StopReport go_to(uint64_t icount) override;
   void interrupt() override { timeline_.interrupt(); }
 

@@ -78,6 +78,9 @@ class Target {
   // Until `cpu` has executed one instruction more, or one less; other CPUs take their turns meanwhile, and
   // their stops hold.
   virtual StopReport step(unsigned cpu, Direction direction) = 0;
+  // The same for a CPU at CPL 3, with all that the kernel does in between - a page fault, an interrupt, a
+  // system call - as part of one step: it ends, going backward begins, at CPL 3.
+  virtual StopReport step_over_kernel(unsigned cpu, Direction direction) { return step(cpu, direction); }
   virtual StopReport go_to(uint64_t icount) = 0;
   // Ends resume(), step() and go_to() soon, with kInterrupted. May be called from a signal handler or another
   // thread.

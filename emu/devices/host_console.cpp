@@ -17,19 +17,31 @@ constexpr char kEndOfInput = 0x04, kLiteralNext = 0x16;
 }
 
 std::optional<uint8_t> FdConsoleSource::get() {
-  while (position_ >= read_.size()) {
+  while (next_ >= read_.size()) {
     if (ended_) return std::nullopt;
     char bytes[4096];
     const ssize_t count = ::read(fd_, bytes, sizeof bytes);
-    for (ssize_t i = 0; i < count; ++i) {
-      // Data, not keys: the guest's terminal must not take them for the end of input (VEOF) or for quoting
-      // (VLNEXT).
-      if (bytes[i] == kEndOfInput || bytes[i] == kLiteralNext) read_ += kLiteralNext;
-      read_ += bytes[i];
-    }
-    if (count <= 0) ended_ = true;  // EINTR too: somebody wants to leave
+    if (count > 0)
+      read_.append(bytes, static_cast<size_t>(count));
+    else
+      ended_ = true;  // EINTR too: somebody wants to leave
   }
-  return static_cast<uint8_t>(read_[position_++]);
+  const char byte = read_[next_];
+  // Data, not keys: the guest's terminal must not take them for the end of input (VEOF) or for quoting
+  // (VLNEXT).
+  if (!quoted_ && (byte == kEndOfInput || byte == kLiteralNext)) {
+    quoted_ = true;
+    return kLiteralNext;
+  }
+  quoted_ = false;
+  ++next_;
+  return static_cast<uint8_t>(byte);
+}
+
+void FdConsoleSource::seek(uint64_t position) {
+  if (read_.empty()) start_ = position / 2;
+  next_ = position / 2 - start_;
+  quoted_ = (position & 1) != 0;
 }
 
 void FdConsoleSink::put(uint8_t byte) {

@@ -22,18 +22,26 @@ class StringConsoleSource final : public ConsoleSource {
   uint64_t position_ = 0;
 };
 
-// Reads `fd` (not owned) when asked, blocking. End of input and errors are end of input for good.
+// Reads `fd` (not owned) when asked, blocking. End of input and errors are end of input for good. Where
+// nothing was read yet, seek() says at which position the stream begins: what follows is the rest of an input
+// whose first part another process has read. Positions are 2 * bytes read, + 1 between a byte's ^V and the
+// byte.
 class FdConsoleSource final : public ConsoleSource {
  public:
   explicit FdConsoleSource(int fd) : fd_(fd) {}
   std::optional<uint8_t> get() override;
-  uint64_t position() const override { return position_; }
-  void seek(uint64_t position) override { position_ = position; }
+  uint64_t position() const override { return 2 * consumed() + (quoted_ ? 1 : 0); }
+  void seek(uint64_t position) override;
+
+  // Bytes of the stream that get() has given out, counted from where the guest was booted.
+  uint64_t consumed() const { return start_ + next_; }
 
  private:
   int fd_;
   std::string read_;
-  uint64_t position_ = 0;
+  uint64_t start_ = 0;   // of read_ in the stream
+  uint64_t next_ = 0;    // in read_
+  bool quoted_ = false;  // the ^V of read_[next_] was given out
   bool ended_ = false;
 };
 

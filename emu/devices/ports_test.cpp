@@ -105,9 +105,10 @@ TEST(HostConsole, ReadsAgainAfterSeekAndEndsForGood) {
   close(pipe_fds[1]);
   FdConsoleSource source(pipe_fds[0]);
   EXPECT_EQ(source.get(), 'x');
+  const uint64_t position = source.position();
   EXPECT_EQ(source.get(), 'y');
   EXPECT_EQ(source.get(), std::nullopt);
-  source.seek(1);
+  source.seek(position);
   EXPECT_EQ(source.get(), 'y');
   EXPECT_EQ(source.get(), std::nullopt);
   close(pipe_fds[0]);
@@ -119,6 +120,51 @@ TEST(HostConsole, RemembersThatWritingFailed) {
   EXPECT_EQ(sink.error(), 0);
   sink.flush();
   EXPECT_EQ(sink.error(), EBADF);
+}
+
+// A pipe that holds `text` and nothing more.
+int pipe_with(const std::string& text) {
+  int ends[2];
+  EXPECT_EQ(::pipe(ends), 0);
+  EXPECT_EQ(::write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  ::close(ends[1]);
+  return ends[0];
+}
+
+std::string rest_of(ConsoleSource& source) {
+  std::string text;
+  while (const auto byte = source.get()) text += static_cast<char>(*byte);
+  return text;
+}
+
+TEST(HostConsole, AFreshOneBeginsWhereItIsToldTo) {
+  const std::string text =
+      "a\x04"
+      "b\x16\x16"
+      "c";
+  const int whole = pipe_with(text);
+  FdConsoleSource source(whole);
+  const std::string quoted = rest_of(source);
+  EXPECT_EQ(quoted,
+            "a\x16\x04"
+            "b\x16\x16\x16\x16"
+            "c");
+  EXPECT_EQ(source.consumed(), text.size());
+  // Wherever the first reader stopped, between a byte and its quote too: another one that is given what the
+  // first has not consumed goes on with the same.
+  for (size_t given = 0; given <= quoted.size(); ++given) {
+    source.seek(0);
+    for (size_t i = 0; i < given; ++i) (void)source.get();
+    const int part = pipe_with(text.substr(source.consumed()));
+    FdConsoleSource other(part);
+    other.seek(source.position());
+    EXPECT_EQ(other.position(), source.position());
+    EXPECT_EQ(rest_of(other), quoted.substr(given)) << given;
+    EXPECT_EQ(other.consumed(), text.size());
+    EXPECT_EQ(other.get(), std::nullopt);
+    ::close(part);
+  }
+  ::close(whole);
 }
 
 }  // namespace

@@ -55,8 +55,11 @@ struct DebugHit {
 struct DebugControl {
   std::set<x86::LinearAddress> breakpoints;
   std::vector<WatchSpec> watches;
-  std::optional<unsigned>
-      step_cpu;  // stop after each instruction of this CPU, and each event delivered to it
+  // Stop after each instruction of this CPU, and each event delivered to it.
+  std::optional<unsigned> step_cpu;
+  // Of those only the ones that begin, or end, at CPL 3: the kernel's work in between is one step.
+  enum class StepOnly : uint8_t { kAll, kBeginsAtCpl3, kEndsAtCpl3 };
+  StepOnly step_only = StepOnly::kAll;
   // Stop after each event that is delivered, without a hit.
   bool stop_after_event = false;
   // Otherwise breakpoints, watches, step_cpu and request() do nothing.

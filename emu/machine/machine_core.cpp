@@ -144,6 +144,16 @@ void MachineCore::save(StateWriter& writer, WithRam with_ram) const {
   }
 }
 
+bool MachineCore::state_is_possible() const {
+  if (ended.reason > EndReason::kInternal) return false;
+  for (const Window& window : windows_) {
+    if (window.handles.size() > ranges_.size()) return false;
+    for (size_t range = 0; range < window.handles.size(); ++range)
+      if (!ranges_[range].is_open(window.handles[range])) return false;
+  }
+  return true;
+}
+
 void MachineCore::restore(StateReader& reader, WithRam with_ram) {
   reader.expect_tag("core");
   reader.get(events_);
@@ -173,6 +183,7 @@ void MachineCore::restore(StateReader& reader, WithRam with_ram) {
       window.handles.push_back(reader.get<uint32_t>());
     windows_.push_back(std::move(window));
   }
+  if (reader.ok() && !state_is_possible()) reader.fail("impossible windows or end");
 }
 
 }  // namespace mmuscope

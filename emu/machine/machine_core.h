@@ -130,6 +130,7 @@ class MachineCore {
     bool fault = false;
     std::vector<uint32_t> handles;
   };
+  bool state_is_possible() const;  // of ends and windows: close_window() relies on it
   uint64_t events_ = 0, events_at_ = ~uint64_t{0};
   std::vector<WatchedRange> ranges_;
   std::vector<Window> windows_;

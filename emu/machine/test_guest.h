@@ -66,13 +66,15 @@ class Transcript final : public MachineObserver {
 struct Guest {
   // With another sink, `sink` stays empty.
   explicit Guest(const std::string& command_line, MachineConfig config = {.memory_bytes = 32u << 20},
-                 ConsoleSink* other_sink = nullptr) {
+                 ConsoleSink* other_sink = nullptr)
+      : command_line(command_line) {
     auto made =
         Machine::create(config, {.kernel = test_kernel(), .command_line = command_line, .initramfs = {}},
                         other_sink != nullptr ? *other_sink : sink, source, [](const std::string&) {});
     EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().message);
     if (made) machine = std::move(*made);
   }
+  std::string command_line;
   StringConsoleSink sink;
   StringConsoleSource source;
   std::unique_ptr<Machine> machine;

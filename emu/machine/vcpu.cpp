@@ -30,6 +30,7 @@ void Vcpu::run(uint64_t budget) {
   yield_ = false;
   DebugControl& debug = core_.debug;
   while (!core_.is_ended() && !yield_ && !core_.stops_here() && instructions_ < end) {
+    if (stepped()) cpl_before_ = engine_->cpl();
     if (interrupt_waiting() && take_interrupt()) continue;
     if (state_.halted || state_.wait_for_sipi) break;
     // One at a time where the next boundary matters: an NMI that a shadow holds back, a debugger's stop.
@@ -56,7 +57,7 @@ void Vcpu::account() {
 void Vcpu::progressed(Position before) {
   stuck_ = 0;
   core_.debug.leaving = false;
-  if (stepped())
+  if (stepped() && step_counts())
     core_.debug.request(
         {.kind = DebugHit::Kind::kStep, .cpu = index_, .before = before, .watch = {}, .text = {}});
 }
@@ -66,17 +67,13 @@ void Vcpu::handle(const Stop& stop) {
   if (stop.reason != StopReason::kTrapped) trapped_.clear();
   switch (stop.reason) {
     case StopReason::kBreakpoint:
-      core_.debug.stop = true;  // here, in front of the instruction
-      core_.debug.request({.kind = DebugHit::Kind::kBreakpoint,
-                           .cpu = index_,
-                           .before = core_.position(),
-                           .watch = {},
-                           .text = {}});
-      return;
+      return stop_at_breakpoint();
     case StopReason::kBudget:
     case StopReason::kInterruptWindow:
       return;
     case StopReason::kFillDenied:
+      // In front of the instruction is in front of the walk for it, too.
+      if (stop.access.type == x86::AccessType::kFetch && at_breakpoint()) return stop_at_breakpoint();
       return resolve(stop.access, stop.stack);
     case StopReason::kException:
     case StopReason::kSoftwareInterrupt: {
@@ -113,6 +110,26 @@ void Vcpu::handle(const Stop& stop) {
     case StopReason::kFailed:
       return core_.end(EndReason::kInternal, stop.message);
   }
+}
+
+bool Vcpu::step_counts() {
+  using StepOnly = DebugControl::StepOnly;
+  const StepOnly only = core_.debug.step_only;
+  return only == StepOnly::kAll || (only == StepOnly::kBeginsAtCpl3 ? cpl_before_ : engine_->cpl()) == 3;
+}
+
+bool Vcpu::at_breakpoint() {
+  const DebugControl& debug = core_.debug;
+  return debug.armed && !debug.leaving && debug.breakpoints.contains(engine_->rip());
+}
+
+void Vcpu::stop_at_breakpoint() {
+  core_.debug.stop = true;
+  core_.debug.request({.kind = DebugHit::Kind::kBreakpoint,
+                       .cpu = index_,
+                       .before = core_.position(),
+                       .watch = {},
+                       .text = {}});
 }
 
 // True when something was delivered, or the CPU woke up.

@@ -136,7 +136,7 @@ void Vcpu::resolve(Access access, bool stack) {
   x86::WalkTrace trace;
   if (entry != nullptr) {
     const x86::PageFault fault = refused_by_tlb(*entry, access, trace);
-    drop_entries(access.linear, TlbCause::kSpuriousFault);
+    drop_entries(access.linear, TlbCause::kPageFault);
     return raise_page_fault(fault, trace);
   }
   const auto walked = walk_and_insert(access, trace);
@@ -238,7 +238,7 @@ std::expected<PhysicalAddress, Event> Vcpu::translate(const Access& access) {
     const bool allowed =
         x86::check_access(entry->page, access, paging_context(access)).verdict == x86::Verdict::kAllowed;
     if (!allowed) fault = refused_by_tlb(*entry, access, trace);
-    drop_entries(access.linear, allowed ? TlbCause::kDirtyUpgrade : TlbCause::kSpuriousFault);
+    drop_entries(access.linear, allowed ? TlbCause::kDirtyUpgrade : TlbCause::kPageFault);
     if (!allowed)
       return std::unexpected(Event{.kind = x86::EventKind::kException,
                                    .vector = x86::vector::kPageFault,

@@ -37,6 +37,10 @@ WatchCounts WatchedRange::close_window(uint32_t handle) {
   return counts;
 }
 
+bool WatchedRange::is_open(uint32_t handle) const {
+  return std::any_of(windows_.begin(), windows_.end(), [&](const Window& w) { return w.handle == handle; });
+}
+
 namespace {
 
 void put_lines(StateWriter& writer, const std::set<uint64_t>& lines) {

@@ -39,6 +39,7 @@ class WatchedRange {
   // end out of order (a fault inside a system call). Returns a handle.
   uint32_t open_window();
   WatchCounts close_window(uint32_t handle);
+  bool is_open(uint32_t handle) const;
   const WatchCounts& total() const { return total_; }  // since the range was announced
 
   void save(StateWriter& writer) const;

@@ -205,12 +205,14 @@ void Timeline::approach(Position target) {
 
 std::optional<DebugHit> Timeline::run_back(Reached* reached) {
   DebugControl& debug = machine_.debug_control();
-  for (Position upper = position(); upper > start();) {
-    restore(latest_before(upper));
-    approach(upper);
+  const Position present = position();
+  if (present > start()) {
+    restore(latest_before(present));
+    approach(present);
+  }
+  for (Position upper = present; upper > start();) {
     const Position lower = latest_before(upper);
-    if (position() != lower) restore(lower);
-
+    restore(lower);
     arm(true);
     debug.leaving = false;
     std::optional<DebugHit> last;

@@ -81,6 +81,14 @@ TEST(Timeline, APositionAlwaysHasTheSameState) {
   }
 }
 
+std::string plain_transcript(const Guest& like) {
+  Guest plain(like.command_line, like.machine->config());
+  Transcript transcript;
+  plain.machine->add_observer(transcript);
+  plain.machine->run(~uint64_t{0});
+  return transcript.text;
+}
+
 // Each stop of a run forward is met by the run backward, in the opposite order and in front of its cause.
 void check_stops_backward(Travelled& guest, const std::function<void(DebugControl&)>& set) {
   set(guest.guest.machine->debug_control());
@@ -89,6 +97,7 @@ void check_stops_backward(Travelled& guest, const std::function<void(DebugContro
   while (guest.timeline.run_to(Timeline::kForever, true) == Reached::kHit)
     forward.push_back(guest.guest.machine->debug_control().hit->before);
   ASSERT_FALSE(forward.empty());
+  EXPECT_EQ(guest.transcript.text, plain_transcript(guest.guest)) << "stops change nothing";
   Reached reached{};
   while (const auto hit = guest.timeline.run_back(&reached)) {
     ASSERT_EQ(guest.timeline.position(), hit->before);

@@ -35,13 +35,24 @@ constexpr Bit kBits[] = {{x86::pte::kPresent, "P", 'P'},
                          {uint64_t{1} << 54, "PIN_WRITE", 'w'},
                          {x86::pte::kExecuteDisable, "XD", 'x'}};
 
+// Where P is clear, the processor ignores all other bits, and minikernel says by G that the entry keeps its
+// frame all the same, in an area without any right.
+constexpr Bit kProtNone = {x86::pte::kGlobal, "PROT_NONE", 'N'};
+
+// The bits that are set, lowest first.
+template <typename F>
+void for_each_bit(uint64_t entry, F&& f) {
+  const bool kept = (entry & x86::pte::kPresent) == 0;
+  for (const Bit& bit : kBits)
+    if (entry & bit.mask) f(kept && bit.mask == kProtNone.mask ? kProtNone : bit);
+}
+
 std::string hex(uint64_t value) { return fmt::format("0x{:016x}", value); }
 
 std::string letters(uint64_t entry) {
   if (entry == 0) return "-";
   std::string text;
-  for (const Bit& bit : kBits)
-    if (entry & bit.mask) text += bit.letter;
+  for_each_bit(entry, [&](const Bit& bit) { text += bit.letter; });
   return text.empty() ? "." : text;
 }
 
@@ -121,6 +132,25 @@ bool FaultFilter::accepts(const FaultRow& row) const {
          address <= last_address;
 }
 
+bool TlbFilter::accepts(const Event& event) const {
+  if (!pids.empty() && !pids.contains(event.moment.pid)) return false;
+  if (first_address == 0 && last_address == ~uint64_t{0}) return true;
+  uint64_t first = 0, last = 0;
+  const auto cover = [&](const x86::Translation& page) {
+    first = page.linear_base;
+    last = page.linear_base + (x86::page_bytes(page.size) - 1);
+  };
+  if (const auto* insert = event.as<TlbInsert>())
+    cover(insert->entry.page);
+  else if (const auto* remove = event.as<TlbRemove>())
+    cover(remove->entry.page);
+  else if (const auto* flush = event.as<TlbFlush>(); flush != nullptr && flush->linear != 0)
+    first = last = flush->linear;
+  else
+    return false;  // what a flush of everything drops is told one by one
+  return first <= last_address && last >= first_address;
+}
+
 // ---- faults
 
 namespace {
@@ -164,7 +194,7 @@ void FaultPrinter::print(const FaultRow& fault_row) {
   row(out_, fmt::format(kFaultColumns, fault_row.seq, at.cpu, at.pid, access_name(fault.access),
                         fmt::format("{:x}", fault.access.linear), cut(reason, 18), letters(fault.entry_value),
                         fault_row.entry_after ? letters(*fault_row.entry_after) : "",
-                        fault_row.outcome ? outcome_name(*fault_row.outcome) : "-",
+                        fault_row.outcome ? outcome_name(*fault_row.outcome) : "none",
                         fault_row.outcome ? fmt::to_string(fault_row.handler.instructions) : "", where));
 }
 
@@ -367,7 +397,7 @@ void tally_row(std::ostream& out, const std::string& name, const Tally& tally, c
 }
 
 std::string outcome_key(uint64_t outcome) {
-  return outcome == 0 ? "(none told)" : outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
+  return outcome == 0 ? "none" : outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
 }
 
 }  // namespace
@@ -383,8 +413,7 @@ void print_stats(std::ostream& out, Format format, const Stats& stats, bool coun
     json["accesses_counted"] = counted;
     json["faults"] = Json::object();
     for (const auto& [outcome, tally] : stats.faults())
-      json["faults"][outcome == 0 ? "none" : outcome_key(outcome)] =
-          tally_json(tally, stats.ranges(), counted);
+      json["faults"][outcome_key(outcome)] = tally_json(tally, stats.ranges(), counted);
     json["system_calls"] = Json::object();
     for (const auto& [number, tally] : stats.system_calls())
       json["system_calls"][system_call_name(number)] = tally_json(tally, stats.ranges(), counted);
@@ -413,8 +442,7 @@ const char* event_name(const Event& event) {
 std::string describe_entry(uint64_t entry, bool leaf) {
   if (entry == 0) return "empty";
   std::string text;
-  for (const Bit& bit : kBits)
-    if (entry & bit.mask) text += std::string(text.empty() ? "" : " ") + bit.name;
+  for_each_bit(entry, [&](const Bit& bit) { text += std::string(text.empty() ? "" : " ") + bit.name; });
   if (!(entry & x86::pte::kPresent)) text = "not present" + (text.empty() ? text : ", " + text);
   if (const unsigned key = x86::pte::protection_key(entry); leaf && key != 0)
     text += fmt::format(" key={}", key);

@@ -29,6 +29,14 @@ struct FaultFilter {
   bool accepts(const FaultRow& row) const;
 };
 
+struct TlbFilter {
+  std::set<uint32_t> pids;                                  // empty: all
+  uint64_t first_address = 0, last_address = ~uint64_t{0};  // both included
+
+  // Given a range, of the TLB events those whose page or operand lies in it, at least in part.
+  bool accepts(const Event& event) const;
+};
+
 class FaultPrinter {
  public:
   FaultPrinter(std::ostream& out, Format format) : out_(out), format_(format) {}
@@ -64,7 +72,7 @@ void print_stats(std::ostream& out, Format format, const Stats& stats, bool coun
 const char* event_name(const Event& event);
 
 // Hardware and software bits that are set, by name, highest last: "P W U A D EXCL key=3 XD"; "not present
-// ..." first when P is clear. `leaf`: the entry maps a page.
+// ..." first when P is clear, and then PROT_NONE for G. `leaf`: the entry maps a page.
 std::string describe_entry(uint64_t entry, bool leaf);
 
 }  // namespace mmuscope::trace

@@ -119,6 +119,7 @@ TEST(FaultPrinter, JsonSaysNullForWhatIsNotKnown) {
   FaultRow row = usual_row();
   row.outcome = {};
   row.entry_after = {};
+  EXPECT_NE(fault_table(row).find(" none "), std::string::npos);
   const Json json = fault_json(row);
   for (const char* field : {"entry_after", "outcome", "handler_instructions"})
     EXPECT_TRUE(json.at(field).is_null()) << field;
@@ -131,6 +132,12 @@ TEST(FaultPrinter, JsonHoldsExtremesAndAnyName) {
   EXPECT_EQ(json.at("rip"), "0xffffffffffffffff");
   EXPECT_EQ(json.at("access"), "fetch");
   EXPECT_EQ(json.at("symbol").get<std::string>().size(), 300 + 5 + 3 + 2u);  // \xff became U+FFFD
+}
+
+TEST(FaultPrinter, AnEntryThatKeepsItsFrameIsNotCalledGlobal) {
+  FaultRow row = usual_row();
+  row.fault.entry_value = 0x8000'0000'0000'1900;
+  EXPECT_NE(fault_table(row).find(" Nsx "), std::string::npos) << fault_table(row);
 }
 
 TEST(FaultPrinter, AccessIsReadWriteOrFetch) {
@@ -194,6 +201,26 @@ TEST(TlbPrinter, AFlushOfEverythingNamesNoPcidAndNoAddress) {
   EXPECT_EQ(json.at("cause"), "cr4");
 }
 
+TEST(TlbFilter, TakesWhatTouchesTheRange) {
+  x86::TlbEntry entry;
+  entry.page.linear_base = 0x200000;
+  entry.page.size = x86::PageSize::k2M;
+  Script script;
+  script.on(0, 7).kernel().add(TlbRemove{entry, x86::TlbCause::kMovCr3});
+  script.add(TlbFlush{x86::TlbCause::kInvlpg, 0x201234, {}}).add(TlbFlush{x86::TlbCause::kMovCr3, 0, {}});
+  const auto accepted = [&](const TlbFilter& filter) {
+    std::string which;
+    for (const Event& event : script.events()) which += filter.accepts(event) ? '1' : '0';
+    return which;
+  };
+  EXPECT_EQ(accepted({}), "111");
+  EXPECT_EQ(accepted({.pids = {7}}), "111");
+  EXPECT_EQ(accepted({.pids = {8}}), "000");
+  EXPECT_EQ(accepted({.pids = {}, .first_address = 0x201000, .last_address = 0x201fff}), "110");
+  EXPECT_EQ(accepted({.pids = {}, .first_address = 0x3ff000, .last_address = 0x3fffff}), "100");
+  EXPECT_EQ(accepted({.pids = {}, .first_address = 0x400000, .last_address = 0x400fff}), "000");
+}
+
 TEST(PrintWalk, FaultsAndInsertsHaveOneInBothFormats) {
   for (const Event& event : some_of_all(2000)) {
     std::ostringstream table, json;
@@ -223,6 +250,8 @@ TEST(DescribeEntry, NamesTheBits) {
   EXPECT_EQ(describe_entry(0x1800'0000'0000'0001, false), "P");
   EXPECT_EQ(describe_entry(0x1000, true), "not present");
   EXPECT_EQ(describe_entry(0x1002, true), "not present, W");
+  EXPECT_EQ(describe_entry(0x101, true), "P G");
+  EXPECT_EQ(describe_entry(0x8010'0000'0000'1940, true), "not present, D PROT_NONE SOFT_DIRTY EXCL XD");
 }
 
 Script costly_run(uint64_t instructions) {
@@ -265,6 +294,7 @@ TEST(PrintStats, JsonKeepsEveryKeyApart) {
   EXPECT_EQ(json.at("faults").at("none").at("count"), 1u);
   EXPECT_EQ(json.at("system_calls").at("write").at("instructions"), 5u);
   EXPECT_EQ(json.at("system_calls").size(), 2u);
+  EXPECT_NE(sums(Format::kTable, costly_run(10), true).find("\nnone  "), std::string::npos);
 }
 
 TEST(PrintStats, WithoutCountingAccessesAreNotShown) {

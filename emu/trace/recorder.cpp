@@ -34,28 +34,39 @@ std::vector<uint8_t> file_header(const TraceInfo& info) {
   return header;
 }
 
-// Makes the file empty unless another run is writing it, which lasts as long as that run has it open. Where
-// there are no locks, nobody is held off. Pipes and devices have no contents to lose. 0 or an errno.
-int empty_for_one_writer(int fd) {
+constexpr char kNoTrace[] = "is not a trace: it would be overwritten";
+
+// Makes the file empty unless another run is writing it, which lasts as long as that run has it open, or it
+// holds anything but a trace. Where there are no locks, nobody is held off. Pipes and devices have no
+// contents to lose. Returns what is in the way, "" for nothing.
+std::string empty_for_one_writer(int fd, const std::string& path) {
   struct stat status{};
-  if (::fstat(fd, &status) != 0) return errno;
-  if (!S_ISREG(status.st_mode)) return 0;
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return EWOULDBLOCK;
-  return ::ftruncate(fd, 0) != 0 ? errno : 0;
+  if (::fstat(fd, &status) != 0) return std::strerror(errno);
+  if (!S_ISREG(status.st_mode)) return "";
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return "another run is writing it";
+  if (status.st_size != 0) {
+    char magic[8] = {};
+    const int reading = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (reading < 0) return std::strerror(errno);
+    const ssize_t count = ::read(reading, magic, sizeof magic);
+    ::close(reading);
+    if (count != sizeof magic || std::memcmp(magic, kMagic, sizeof magic) != 0) return kNoTrace;
+  }
+  return ::ftruncate(fd, 0) != 0 ? std::strerror(errno) : "";
 }
 
 }  // namespace
 
 Expected<std::unique_ptr<Recorder>> Recorder::create(const std::string& path, const TraceInfo& info,
                                                      const SymbolTable& kernel, ImageSource images) {
-  const auto refuse = [&](const char* why) {
+  const auto refuse = [&](const std::string& why) {
     return fail(ErrorKind::kUsage, "cannot write trace " + path + ": " + why);
   };
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return refuse(std::strerror(errno));
-  if (const int error = empty_for_one_writer(fd); error != 0) {
+  if (const std::string why = empty_for_one_writer(fd, path); !why.empty()) {
     ::close(fd);
-    return refuse(error == EWOULDBLOCK ? "another run is writing it" : std::strerror(error));
+    return why == kNoTrace ? fail(ErrorKind::kUsage, path + " " + why) : refuse(why);
   }
   std::unique_ptr<Recorder> recorder(new Recorder(fd, path, std::move(images)));
   recorder->write(file_header(info));

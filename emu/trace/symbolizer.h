@@ -25,11 +25,13 @@ class Symbolizer {
   // "name+0x12", or "" when nothing is known.
   std::string describe(uint32_t pid, uint64_t rip) const;
 
- private:
   struct Program {
     std::string path;
     uint64_t bias = 0;  // added to addresses as linked
   };
+  const std::map<uint32_t, Program>& programs() const { return programs_; }  // by PID
+
+ private:
   void inherit(uint32_t child, uint32_t parent);
 
   std::shared_ptr<const Images> images_;

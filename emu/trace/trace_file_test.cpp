@@ -385,6 +385,21 @@ TEST(TraceFile, OneRunAtATimeWritesAFile) {
   EXPECT_TRUE(Recorder::create(path.text(), some_info(), {}, {}));
 }
 
+TEST(TraceFile, OnlyATraceIsOverwritten) {
+  const Path path;
+  for (const std::string text : {"#include <stdio.h>\n", "x"}) {
+    std::ofstream(path.text()) << text;
+    const auto recorder = Recorder::create(path.text(), some_info(), {}, {});
+    ASSERT_FALSE(recorder);
+    EXPECT_EQ(recorder.error().kind, ErrorKind::kUsage);
+    EXPECT_EQ(recorder.error().message, path.text() + " is not a trace: it would be overwritten");
+    EXPECT_EQ(path.contents(), text);
+  }
+  std::ofstream(path.text()) << "";
+  EXPECT_TRUE(Recorder::create(path.text(), some_info(), {}, {}));
+  EXPECT_TRUE(Recorder::create(path.text(), some_info(), {}, {}));
+}
+
 TEST(TraceFile, DevicesTakeAnyNumberOfRuns) {
   auto first = Recorder::create("/dev/null", some_info(), {}, {});
   auto second = Recorder::create("/dev/null", some_info(), {}, {});
@@ -408,9 +423,9 @@ TEST(TraceFile, APipeCarriesATrace) {
   ::close(ends[0]);
 }
 
-TEST(TraceFile, AnOlderFileIsOverwritten) {
+TEST(TraceFile, AnOlderTraceIsOverwritten) {
   const Path path;
-  std::ofstream(path.text()) << std::string(1 << 20, 'x');
+  std::ofstream(path.text()) << kMagic << std::string(1 << 20, 'x');
   auto recorder = Recorder::create(path.text(), some_info(), {}, {});
   ASSERT_TRUE(recorder);
   ASSERT_TRUE((*recorder)->close(kEnd));

@@ -38,8 +38,8 @@ const char* tlb_cause_name(TlbCause cause) {
       return "invpcid-all";
     case TlbCause::kDirtyUpgrade:
       return "dirty-upgrade";
-    case TlbCause::kSpuriousFault:
-      return "spurious-fault";
+    case TlbCause::kPageFault:
+      return "page-fault";
     case TlbCause::kReset:
       return "reset";
     case TlbCause::kDebugger:

@@ -42,8 +42,8 @@ enum class TlbCause : uint8_t {
   kInvpcidAllGlobal = 8,
   kInvpcidAll = 9,
   kDirtyUpgrade = 10,  // a write through an entry with D=0: walked again, the entry replaced (4.10.2.3 / 4.8)
-  kSpuriousFault =
-      11,  // a denied hit: the entries for the address are dropped and the tables walked (4.10.4.1: #PF)
+  kPageFault =
+      11,  // a denied hit, spurious or not: the address's entries are dropped, the tables walked (4.10.4.1)
   kReset = 12,
   kDebugger = 13,
   kTaskSwitch = 14,

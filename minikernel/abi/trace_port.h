@@ -39,7 +39,7 @@ enum class TraceType : uint16_t {
 
 enum class WatchKind : uint64_t {
   kFrameTable = 1,  // one 64-byte descriptor a frame
-  kFrameCount = 2,  // the dense lifetime counts (cow-design.md, "Counting what is looked at")
+  kFrameCount = 2,  // the dense lifetime counts (ARCHITECTURE.md, "Frame lifetime")
 };
 
 // What the page-fault handler decided. fault_outcome_name() below is the one list of their names.

@@ -12,7 +12,7 @@
 namespace mk {
 
 // "Really writable": the area allows it and no other mm can see the frame through an entry. W is then
-// withheld only for write-protection and soft-dirty tracking (cow-design.md, "The entry").
+// withheld only for write-protection and soft-dirty tracking (ARCHITECTURE.md, "Entries").
 inline bool really_writable(Pte entry, const Vma& vma) {
   return (vma.flags & kVmWrite) != 0 && (entry.exclusive() || !vma.is_private());
 }

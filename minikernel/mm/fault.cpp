@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The page-fault handler: Linux's do_user_addr_fault and handle_mm_fault, with copy-on-write as cow-design.md
-// has it: a write fault looks at the entry alone. EXCL says that this address space owns the frame outright,
-// so it is made writable in place; without EXCL it is copied. No frame descriptor is read, and no count
-// decides.
+// The page-fault handler: Linux's do_user_addr_fault and handle_mm_fault, with copy-on-write as
+// ARCHITECTURE.md has it: a write fault looks at the entry alone. EXCL says that this address space owns the
+// frame outright, so it is made writable in place; without EXCL it is copied. No frame descriptor is read,
+// and no count decides.
 #include <asm/resource.h>
 #include <asm/siginfo.h>
 

@@ -3,7 +3,7 @@
 // Physical frames and how long they live. A frame is named by its number (physical address / 4096); 0 is
 // never handed out and means "none". Lifetime is a count kept dense, two bytes a frame, away from the
 // descriptors of mm/frame_table.h: 32 frames share a cache line, and neither allocating nor dropping a frame
-// touches a descriptor (cow-design.md, "Counting what is looked at"). Free frames wait in an array for each
+// touches a descriptor (ARCHITECTURE.md, "Frame lifetime"). Free frames wait in an array for each
 // CPU, refilled from and spilled to one pool in batches.
 #pragma once
 

@@ -22,8 +22,8 @@ void AddressSpace::zap_range(uint64_t start, uint64_t end) {
   batch.flush();
 }
 
-// PTEs only: whether a page may be written again at once is told by EXCL (cow-design.md, "mprotect RO ->
-// RW"). Rights that are given need no flush; a stale entry costs a spurious fault.
+// PTEs only: whether a page may be written again at once is told by EXCL (really_writable in mm/entry.h).
+// Rights that are given need no flush; a stale entry costs a spurious fault.
 void AddressSpace::change_protection(const Vma& vma, uint64_t start, uint64_t end) {
   SpinlockGuard guard(page_table_lock_);
   TlbBatch batch(page_table_);

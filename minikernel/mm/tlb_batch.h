@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // What a change of page-table entries owes to the TLB. Whoever takes a right away, or a page, tells the
-// batch; frames that were mapped are dropped only after the flush (invariant I7 of cow-design.md: no frame
-// that a TLB entry names is free). The destructor checks that nothing was forgotten. Linux's mmu_gather.
+// batch; frames that were mapped are dropped only after the flush (no frame that a TLB entry
+// names is free). The destructor checks that nothing was forgotten. Linux's mmu_gather.
 #pragma once
 
 #include <stdint.h>

@@ -40,9 +40,37 @@ constexpr uint64_t kErrorPresent = 1;
 constexpr uint64_t kErrorWrite = 2;
 constexpr uint64_t kErrorFetch = 16;
 
-void log_fatal(const Task& task, const TrapFrame& frame, const char* what, uint64_t address) {
-  log("%s[%d]: %s at %lx ip %lx sp %lx error %lx", task.name, task.pid, what, address, frame.rip, frame.rsp,
-      frame.error_code);
+const char* name_of(uint64_t vector) {
+  switch (vector) {
+    case kDivideError:
+      return "divide error";
+    case kDebug:
+      return "debug exception";
+    case kBreakpoint:
+      return "breakpoint";
+    case kOverflow:
+      return "overflow";
+    case kBoundRange:
+      return "bound range exceeded";
+    case kInvalidOpcode:
+      return "invalid opcode";
+    case kInvalidTss:
+      return "invalid TSS";
+    case kSegmentNotPresent:
+      return "segment not present";
+    case kStackFault:
+      return "stack fault";
+    case kGeneralProtection:
+      return "general protection";
+    case kX87Error:
+      return "x87 error";
+    case kAlignmentCheck:
+      return "alignment check";
+    case kSimdError:
+      return "SIMD error";
+    default:
+      return "exception";
+  }
 }
 
 // Which of the unmasked x87 or SSE exceptions it was (Linux's fpu__exception_code). Bits of the status words:
@@ -78,6 +106,7 @@ void handle_user_exception(TrapFrame& frame) {
   Task& task = current();
   task.signals.trap_number = frame.vector;
   task.signals.trap_error = frame.error_code;
+  task.signals.cause = name_of(frame.vector);
   switch (frame.vector) {
     case kDivideError:
       return force_signal(task, SIGFPE, FPE_INTDIV, frame.rip);
@@ -100,7 +129,6 @@ void handle_user_exception(TrapFrame& frame) {
     case kInvalidTss:
     case kGeneralProtection:
     default:
-      log_fatal(task, frame, "general protection fault or the like", 0);
       return force_signal(task, SIGSEGV, SI_KERNEL, 0);
   }
 }
@@ -127,6 +155,9 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
     task.signals.trap_number = kPageFault;
     task.signals.trap_error = frame.error_code | (kernel_address ? kErrorPresent : 0);
     task.signals.trap_address = address;
+    task.signals.cause = access == Access::kWrite   ? "page fault, write to"
+                         : access == Access::kFetch ? "page fault, fetch from"
+                                                    : "page fault, read of";
     bool bus = result.outcome == FaultOutcome::kSigbus;
     force_signal(task, bus ? SIGBUS : SIGSEGV, result.si_code, address);
   } else if (!good) {

@@ -73,13 +73,44 @@ int next_signal(const SignalState& state) {
   return __builtin_ctzl(ready) + 1;
 }
 
+const char* name_of_synchronous(int number) {
+  switch (number) {
+    case SIGSEGV:
+      return "SIGSEGV";
+    case SIGBUS:
+      return "SIGBUS";
+    case SIGILL:
+      return "SIGILL";
+    case SIGTRAP:
+      return "SIGTRAP";
+    case SIGFPE:
+      return "SIGFPE";
+    default:
+      return "a signal";
+  }
+}
+
+// A program that its own instruction ends cannot say so itself. Whoever sent a signal knows (si_code <= 0).
+// The machine looks for "killed by" and reads the address behind the last "at" (emu/cli/run.cpp).
+void log_fatal(const Task& task, const TrapFrame& frame, const siginfo_t& info) {
+  if (!(signal_bit(info.si_signo) & kSynchronous) || info.si_code <= 0) return;
+  char address[24] = "";
+  constexpr uint64_t kPageFault = 14;
+  if (task.signals.trap_number == kPageFault && info.si_code != SI_KERNEL)
+    format_text(address, sizeof(address), " 0x%lx,", reinterpret_cast<uint64_t>(info.si_addr));
+  log("%s[%d]: killed by %s: %s%s at 0x%lx", task.name, task.pid, name_of_synchronous(info.si_signo),
+      task.signals.cause, address, frame.rip);
+}
+
 // The default action, for signals that are not ignored by default. Stopping needs somebody who can continue
 // us.
-void default_action(Task& task, int number) {
+void default_action(Task& task, const TrapFrame& frame, const siginfo_t& info) {
+  int number = info.si_signo;
   if (signal_bit(number) & kStopsByDefault) {
     log("%s[%d]: signal %d: stopping is not implemented, ignored", task.name, task.pid, number);
     return;
   }
+  log_fatal(task, frame, info);
   do_exit(number);
 }
 
@@ -142,7 +173,7 @@ void deliver_signals(TrapFrame& frame) {
     if (number == SIGKILL) do_exit(SIGKILL);
     if (is_ignored(action, number)) continue;
     if (action.handler == kDefault) {
-      default_action(task, number);
+      default_action(task, frame, info);
       continue;
     }
     SignalAction taken = action;
@@ -152,6 +183,7 @@ void deliver_signals(TrapFrame& frame) {
       // signal_setup_done).
       log("%s[%d]: bad stack for signal %d: sp %lx", task.name, task.pid, number, frame.rsp);
       if (number == SIGSEGV) task.handlers->action(SIGSEGV).handler = kDefault;
+      task.signals.cause = "no stack for a signal handler";
       force_signal(task, SIGSEGV, SI_KERNEL, 0);
       continue;
     }

@@ -58,6 +58,8 @@ struct SignalState {
   uint64_t trap_number = 0;
   uint64_t trap_error = 0;
   uint64_t trap_address = 0;
+  // What that exception is called, for the log line of a program that it kills.
+  const char* cause = "";
 
   void restore_mask(SignalSet mask) {
     saved_mask = mask;

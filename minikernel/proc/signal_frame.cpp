@@ -168,6 +168,7 @@ long do_rt_sigreturn(TrapFrame& frame) {
   }
   if (!good) {
     log("%s[%d]: bad frame in rt_sigreturn: sp %lx", task.name, task.pid, frame.rsp);
+    task.signals.cause = "rt_sigreturn to no signal frame";
     force_signal(task, SIGSEGV, SI_KERNEL, 0);
     return 0;
   }

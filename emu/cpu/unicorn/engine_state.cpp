@@ -70,7 +70,7 @@ void UnicornEngine::write_state(const CpuState& state) {
   for (unsigned i = 0; i < 16; ++i) bytes.put<uint64_t>(layout_.regs() + 8 * i, state.gpr[i]);
   bytes.put<uint64_t>(layout_.rip(), state.rip);
   // Whole: when a run begins, QEMU takes condition codes and DF from here (x86_cpu_exec_enter).
-  bytes.put<uint64_t>(layout_.rflags(), state.rflags | 2);
+  bytes.put<uint64_t>(layout_.rflags(), (state.rflags & ~x86::rflags::kRf) | 2);
   bytes.put<uint64_t>(layout_.rflags() + 8, 0);                                // cc_dst
   bytes.put<uint64_t>(layout_.rflags() + 16, state.rflags & kConditionFlags);  // cc_src
   bytes.put<uint64_t>(layout_.rflags() + 24, 0);                               // cc_src2
@@ -153,7 +153,8 @@ void UnicornEngine::set_reg(Gpr name, uint64_t value) {
 uint64_t UnicornEngine::rflags() {
   uint64_t value = 0;
   uc_reg_read(uc_, UC_X86_REG_RFLAGS, &value);
-  return value | 2;
+  // QEMU keeps RF until a block is over, which is no place that a guest knows.
+  return (value & ~x86::rflags::kRf) | 2;
 }
 
 uint8_t UnicornEngine::cpl() {

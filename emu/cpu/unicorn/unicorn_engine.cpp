@@ -252,17 +252,21 @@ Stop UnicornEngine::run(const RunRequest& request) {
   unsigned careful = 0;  // single steps left after a fetch beyond the page of RIP was denied
   while (budget_ > 0) {
     const uc_err error = enter(single);
-    const bool beyond = denied_ && !denied_trap_ && denied_access_.type == x86::AccessType::kFetch &&
-                        !single && ((denied_access_.linear ^ (rip_ + cs_base_)) & x86::kPageMask) != 0;
-    if (beyond && error == UC_ERR_EXCEPTION) {
+    const bool fetch_denied = error == UC_ERR_EXCEPTION && denied_ && !denied_trap_ &&
+                              denied_access_.type == x86::AccessType::kFetch;
+    const bool beyond =
+        fetch_denied && !single && ((denied_access_.linear ^ (rip_ + cs_base_)) & x86::kPageMask) != 0;
+    // The one instruction is done; it was the block after it, not yet wanted, that reaches the page.
+    const bool after_step = fetch_denied && single && block_ != nullptr;
+    if (fetch_denied && budget_ == 0) break;  // what comes next is not wanted yet
+    if (beyond) {
       careful = 1;
       while ((((rip_ + cs_base_) + careful * 15) & x86::kPageMask) == ((rip_ + cs_base_) & x86::kPageMask))
         ++careful;
-    } else if (auto stop = settle(error)) {
-      return *stop;
-    } else if (careful > 0) {
-      --careful;
+    } else if (!after_step) {
+      if (auto stop = settle(error)) return *stop;
     }
+    if (!beyond && careful > 0) --careful;
     single = careful > 0 || (halt_ == Halt::kBlockEdge && !single_);
     if (single_ && halt_ == Halt::kBlockEdge && careful == 0) single = budget_ < 16;
   }

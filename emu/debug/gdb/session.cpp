@@ -34,7 +34,7 @@ void Session::answer(std::string_view packet) {
   if (packet == "vMustReplyEmpty" || packet.empty()) {
     reply = kUnsupported;
   } else if (packet == "vCont?") {
-    reply = "vCont;c;C;s;S";
+    reply = "vCont;c;C;s;S;r";
   } else if (take(packet, "vCont;")) {
     reply = answer_vcont(packet);
   } else if (packet.starts_with("vKill;")) {

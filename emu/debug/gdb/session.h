@@ -15,7 +15,12 @@
 // Writing what is already there does not reach the target, because a change makes the position the start of
 // history. Stops that gdb inserted are removed when the session ends, however it ends.
 //
-// Left out: non-stop mode, vCont;t and vCont;r, multiprocess ids, conditions and commands of breakpoints (gdb
+// What steps a program. gdb steps source lines by ranges (vCont;r): from CPL 3 these take what the kernel
+// does in between - page faults, interrupts, system calls - as part of a step. So does a step backward, which
+// has no ranges. A single step forward (`stepi`) goes into the kernel. `monitor kernel-steps on`: all steps
+// do.
+//
+// Left out: non-stop mode, vCont;t, multiprocess ids, conditions and commands of breakpoints (gdb
 // evaluates conditions itself), starting programs (vRun, vAttach, extended-remote), files (vFile),
 // tracepoints, qSearch, qCRC, qXfer:siginfo (there is no signal). Stepping one CPU lets the others take their
 // turns, whatever scheduler-locking says. Signals to deliver (C, S) are ignored.
@@ -48,8 +53,8 @@ class Transport {
 
 struct SessionOptions {
   std::string exec_file;  // what gdb is told to load symbols from; empty: it is not told
-  // What `monitor TEXT` does and says, except TEXT = `physical ...`. It may move the machine; gdb learns of
-  // it by its own command `maintenance flush register-cache` only.
+  // What `monitor TEXT` does and says, except TEXT = `physical ...` and `kernel-steps ...`. It may move the
+  // machine; gdb learns of it by its own command `maintenance flush register-cache` only.
   std::function<std::string(std::string_view text)> monitor;
 };
 
@@ -68,7 +73,10 @@ class Session {
 
  private:
   using Reply = std::string;
-  enum class Motion : uint8_t { kContinue, kStep, kContinueBack, kStepBack };
+  enum class Motion : uint8_t { kContinue, kStep, kStepRange, kContinueBack, kStepBack };
+  struct Range {
+    uint64_t first, end;
+  };
   struct ThreadId {
     enum class Kind : uint8_t { kAll, kAny, kOne } kind = Kind::kAny;
     unsigned cpu = 0;
@@ -96,8 +104,9 @@ class Session {
   // session_run.cpp
   Reply answer_vcont(std::string_view actions);
   Reply answer_resume(std::string_view rest, Motion motion, bool signal);
-  Reply run(Motion motion, unsigned cpu);
-  StopReport move(Motion motion, unsigned cpu);
+  Reply run(Motion motion, unsigned cpu, Range range = {});
+  StopReport move(Motion motion, unsigned cpu, Range range);
+  StopReport step_range(unsigned cpu, Range range);
   Reply stop_reply(const StopReport& report);
   std::string stop_reason(const StopReport& report) const;
   std::string breakpoint_reason(const StopReport& report) const;
@@ -114,6 +123,7 @@ class Session {
   Reply thread_list() const;
   Reply answer_monitor(std::string_view digits);
   std::string monitor_physical(std::string_view argument);
+  std::string monitor_kernel_steps(std::string_view argument);
 
   Target& target_;
   Transport& transport_;
@@ -123,6 +133,7 @@ class Session {
   bool client_knows_swbreak_ = false;
   bool client_knows_hwbreak_ = false;
   bool physical_ = false;
+  bool kernel_steps_ = false;
   unsigned general_cpu_ = 0;                  // Hg; after a stop, the one that stopped (gdb assumes so)
   std::optional<unsigned> continue_cpu_;      // Hc; nothing: any, which is the general one
   std::map<uint64_t, unsigned> breakpoints_;  // address: bit 0 software, bit 1 hardware

@@ -140,8 +140,14 @@ Session::Reply Session::answer_monitor(std::string_view digits) {
   if (!text) return kMalformed;
   std::string_view argument = trimmed(*text);
   std::string said;
-  if (argument == "physical" || argument.starts_with("physical ")) {
-    said = monitor_physical(trimmed(argument.substr(std::string_view("physical").size())));
+  const auto own = [argument](std::string_view name) {
+    return argument == name || (argument.starts_with(name) && argument[name.size()] == ' ');
+  };
+  constexpr std::string_view kPhysical = "physical", kKernelSteps = "kernel-steps";
+  if (own(kPhysical)) {
+    said = monitor_physical(trimmed(argument.substr(kPhysical.size())));
+  } else if (own(kKernelSteps)) {
+    said = monitor_kernel_steps(trimmed(argument.substr(kKernelSteps.size())));
   } else if (options_.monitor) {
     link_.take_interrupts();
     transport_.run_watched([&] { said = options_.monitor(argument); }, [this] { target_.interrupt(); });
@@ -161,6 +167,15 @@ std::string Session::monitor_physical(std::string_view argument) {
     return "physical on|off";
   }
   return physical_ ? "addresses are physical" : "addresses are linear";
+}
+
+std::string Session::monitor_kernel_steps(std::string_view argument) {
+  if (argument == "on" || argument == "off") {
+    kernel_steps_ = argument == "on";
+  } else if (!argument.empty()) {
+    return "kernel-steps on|off";
+  }
+  return kernel_steps_ ? "steps of a program go into the kernel" : "steps of a program go over the kernel";
 }
 
 }  // namespace mmuscope::debug::gdb

@@ -19,27 +19,41 @@ bool take_signal(std::string_view& text) {
   return true;
 }
 
+// Of an `r` action: `START,END`.
+std::optional<std::pair<uint64_t, uint64_t>> take_range(std::string_view& text) {
+  const auto first = take_hex(text);
+  if (!first || !take(text, ",")) return std::nullopt;
+  const auto end = take_hex(text);
+  return end ? std::optional(std::pair(*first, *end)) : std::nullopt;
+}
+
 }  // namespace
 
 // `ACTION[:THREAD];...`. The machine is one: it runs, or one CPU steps while the others take their turns. So
 // a step of anybody decides; who else may continue, says nothing.
 Session::Reply Session::answer_vcont(std::string_view actions) {
   std::optional<unsigned> stepped;
+  std::optional<Range> range;
   do {
     if (actions.empty()) return kMalformed;
     const char action = actions[0];
     actions.remove_prefix(1);
-    if (action != 'c' && action != 's' && action != 'C' && action != 'S') return kMalformed;
+    if (std::string_view("csCSr").find(action) == std::string_view::npos) return kMalformed;
     if ((action == 'C' || action == 'S') && !take_signal(actions)) return kMalformed;
+    std::optional<std::pair<uint64_t, uint64_t>> given;
+    if (action == 'r' && !(given = take_range(actions))) return kMalformed;
     unsigned cpu = general_cpu_;
     if (take(actions, ":")) {
       const auto thread = take_thread(actions);
       if (!thread) return kNoSuchThread;
       if (thread->kind == ThreadId::Kind::kOne) cpu = thread->cpu;
     }
-    if ((action == 's' || action == 'S') && !stepped) stepped = cpu;
+    if (action == 'c' || action == 'C' || stepped) continue;
+    stepped = cpu;
+    if (given) range = Range{given->first, given->second};
   } while (take(actions, ";"));
   if (!actions.empty()) return kMalformed;
+  if (range) return run(Motion::kStepRange, *stepped, *range);
   return stepped ? run(Motion::kStep, *stepped) : run(Motion::kContinue, 0);
 }
 
@@ -60,7 +74,7 @@ Session::Reply Session::answer_resume(std::string_view rest, Motion motion, bool
   return run(motion, cpu);
 }
 
-Session::Reply Session::run(Motion motion, unsigned cpu) {
+Session::Reply Session::run(Motion motion, unsigned cpu, Range range) {
   const bool at_the_end = ended_at_ == target_.icount();
   StopReport report;
   if (link_.take_interrupts()) {
@@ -68,7 +82,7 @@ Session::Reply Session::run(Motion motion, unsigned cpu) {
     report.kind = StopReport::Kind::kInterrupted;
     report.cpu = general_cpu_;
   } else {
-    transport_.run_watched([&] { report = move(motion, cpu); }, [this] { target_.interrupt(); });
+    transport_.run_watched([&] { report = move(motion, cpu, range); }, [this] { target_.interrupt(); });
   }
   const bool ended = report.kind == StopReport::Kind::kEnded;
   ended_at_ = ended ? std::optional(target_.icount()) : std::nullopt;
@@ -82,15 +96,31 @@ Session::Reply Session::run(Motion motion, unsigned cpu) {
   return last_stop_;
 }
 
-StopReport Session::move(Motion motion, unsigned cpu) {
+// Steps as long as RIP is in the range; at least once.
+StopReport Session::step_range(unsigned cpu, Range range) {
+  while (true) {
+    const bool user = target_.state(cpu).cpl == 3 && !kernel_steps_;
+    const StopReport report =
+        user ? target_.step_over_kernel(cpu, Direction::kForward) : target_.step(cpu, Direction::kForward);
+    if (report.kind != StopReport::Kind::kArrived) return report;
+    const uint64_t rip = target_.state(cpu).rip;
+    if (rip < range.first || rip >= range.end) return report;
+  }
+}
+
+StopReport Session::move(Motion motion, unsigned cpu, Range range) {
   switch (motion) {
     case Motion::kContinue:
       return target_.resume(Direction::kForward);
     case Motion::kStep:
       return target_.step(cpu, Direction::kForward);
+    case Motion::kStepRange:
+      return step_range(cpu, range);
     case Motion::kContinueBack:
       return target_.resume(Direction::kBackward);
     case Motion::kStepBack:
+      if (target_.state(cpu).cpl == 3 && !kernel_steps_)
+        return target_.step_over_kernel(cpu, Direction::kBackward);
       return target_.step(cpu, Direction::kBackward);
   }
   return {};

@@ -31,7 +31,7 @@ TEST(GdbSession, Greets) {
          "> qSymbol::\n"
          "< OK\n"
          "> vCont?\n"
-         "< vCont;c;C;s;S\n");
+         "< vCont;c;C;s;S;r\n");
 }
 
 TEST(GdbSession, WhatIsUnknownGetsAnEmptyReply) {

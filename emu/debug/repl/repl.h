@@ -126,6 +126,8 @@ class Repl {
   Done info_cpus();
   Done examine(const Words&);
   Done examine_instructions(uint64_t address, uint64_t count);
+  Done examine_strings(uint64_t address, uint64_t count);
+  Done examine_numbers(uint64_t address, uint64_t count);
   Done print(const Words&);
   Done list(const Words&);
   Done disassemble(const Words&);
@@ -170,7 +172,6 @@ class Repl {
   unsigned examine_bytes_ = 8;
   uint32_t list_file_ = 0, list_line_ = 0;  // the next lines for `list`; 0: around where the machine stands
   unsigned printed_ = 0;
-  const char* repeated_as_ = nullptr;
 };
 
 }  // namespace mmuscope::debug

@@ -14,40 +14,39 @@
         .set    FRAME_RSP, 20*8
         .set    MSR_GS_BASE, 0xc0000101
 
+        # The call-frame information leads debuggers over the frame, into the interrupted code. It describes a TrapFrame
+        # from its end, where CFA is: RIP 5 words below, RSP 2 words below.
+        .cfi_sections .debug_frame
+        .macro  begin_frame cfa_offset
+        .cfi_startproc
+        .cfi_signal_frame
+        .cfi_def_cfa %rsp, \cfa_offset
+        .cfi_offset %rip, -40
+        .cfi_offset %rsp, -16
+        .endm
+
+        .macro  push_one register
+        push    %\register
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %\register, 0
+        .endm
+
+        .macro  pop_one register
+        pop     %\register
+        .cfi_adjust_cfa_offset -8
+        .cfi_same_value %\register
+        .endm
+
         .macro  push_registers
-        push    %rdi
-        push    %rsi
-        push    %rdx
-        push    %rcx
-        push    %rax
-        push    %r8
-        push    %r9
-        push    %r10
-        push    %r11
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        .irp    register, rdi, rsi, rdx, rcx, rax, r8, r9, r10, r11, rbx, rbp, r12, r13, r14, r15
+        push_one \register
+        .endr
         .endm
 
         .macro  pop_registers
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
-        pop     %r11
-        pop     %r10
-        pop     %r9
-        pop     %r8
-        pop     %rax
-        pop     %rcx
-        pop     %rdx
-        pop     %rsi
-        pop     %rdi
+        .irp    register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+        pop_one \register
+        .endr
         .endm
 
         .macro  clear_ac
@@ -62,13 +61,17 @@
         .globl  trap_entries
         .balign 16
 trap_entries:
+        begin_frame 40                          # what the processor pushes, without an error code
         .set    vector, 0
         .rept   256
         .balign 16
         .if     vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21 && vector != 29 && vector != 30
+        .cfi_def_cfa_offset 40
         push    $0
         .endif
+        .cfi_def_cfa_offset 48
         push    $vector
+        .cfi_def_cfa_offset 56
         .if     vector == 2 || vector == 8 || vector == 18
         jmp     fatal_entry
         .else
@@ -93,10 +96,13 @@ return_from_trap:                               # RSP: TrapFrame
         swapgs
 1:      pop_registers
         add     $16, %rsp                       # vector, error code
+        .cfi_adjust_cfa_offset -16
         iretq
+        .cfi_endproc
 
         # NMI, double fault, machine check: they may come where GS is not yet exchanged, and none of them returns.
 fatal_entry:
+        begin_frame 56
         push_registers
         cld
         mov     $MSR_GS_BASE, %ecx
@@ -107,9 +113,14 @@ fatal_entry:
 1:      clear_ac
         mov     %rsp, %rdi
         call    handle_fatal_trap
+        .cfi_endproc
 
         .globl  syscall_entry
 syscall_entry:
+        .cfi_startproc
+        .cfi_signal_frame
+        .cfi_def_cfa %rsp, 0
+        .cfi_register %rip, %rcx
         swapgs
         mov     %rsp, %gs:PERCPU_SCRATCH
         mov     %gs:PERCPU_STACK, %rsp
@@ -120,6 +131,8 @@ syscall_entry:
         push    %rcx                            # RIP
         push    %rax                            # as error code: the number, which RAX will not keep
         push    $VECTOR_SYSCALL
+        .cfi_endproc
+        begin_frame 56
         push_registers
         mov     %rsp, %rdi
         call    handle_syscall_trap
@@ -127,7 +140,10 @@ syscall_entry:
         jz      return_from_trap
         pop_registers                           # RCX and R11 hold RIP and RFLAGS
         mov     FRAME_RSP - FRAME_VECTOR(%rsp), %rsp
+        .cfi_def_cfa %rsp, 0
+        .cfi_register %rip, %rcx
         swapgs
         sysretq
+        .cfi_endproc
 
         .section .note.GNU-stack, "", @progbits

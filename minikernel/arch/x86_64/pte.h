@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A page-table entry: SDM Vol. 3, 4.5, with the software bits of cow-design.md, "The entry".
+// A page-table entry: SDM Vol. 3, 4.5, with the software bits of ARCHITECTURE.md, "Entries".
 //
 //   63   XD               execute disable
 //   62-59 protection key

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/kernel_log.h"
+
+#include <gtest/gtest.h>
+
+namespace mmuscope::cli {
+namespace {
+
+KernelLog log_of_a_program(uint64_t bias) {
+  KernelLog log([](const std::string& path) {
+    return path == "/bin/hello" ? trace::SymbolTable({{0x1000, 0x40, "main"}}) : trace::SymbolTable();
+  });
+  trace_abi::TraceRecord record{};
+  record.type = static_cast<uint16_t>(trace_abi::TraceType::kExec);
+  record.args[0] = 1;
+  record.args[1] = bias;
+  std::string("/bin/hello").copy(record.text, sizeof record.text);
+  log.on_tracepoint({}, record);
+  return log;
+}
+
+TEST(KernelLog, MostLinesAreForTheCurious) {
+  const KernelLog log = log_of_a_program(0);
+  for (const char* line : {"[cpu0] frames: 63903 free of 65536", "[cpu0] init exited with status 137", ""})
+    EXPECT_FALSE(log.warning(line)) << line;
+}
+
+TEST(KernelLog, WhatAProgramMissesConcernsItsUser) {
+  const KernelLog log = log_of_a_program(0);
+  EXPECT_EQ(log.warning("[cpu0] hello[1]: unimplemented system call 57 (fork)"),
+            "hello[1]: unimplemented system call 57 (fork)");
+  EXPECT_EQ(log.warning("[cpu0] hello[1]: out of memory: killed"),
+            "hello[1]: out of memory: killed; --memory gives the machine more");
+}
+
+TEST(KernelLog, AnExceptionThatKilledIsPlaced) {
+  const std::string line = "[cpu0] hello[1]: killed by SIGSEGV: page fault, write to 0x0, at 0x401012";
+  EXPECT_EQ(log_of_a_program(0x400000).warning(line),
+            "hello[1]: killed by SIGSEGV: page fault, write to 0x0, at 0x401012 (main+0x12)");
+  EXPECT_EQ(log_of_a_program(0).warning(line),
+            "hello[1]: killed by SIGSEGV: page fault, write to 0x0, at 0x401012");
+  EXPECT_EQ(log_of_a_program(0).warning("[cpu0] hello[1]: killed by SIGILL: invalid opcode at 0x"),
+            "hello[1]: killed by SIGILL: invalid opcode at 0x");
+}
+
+}  // namespace
+}  // namespace mmuscope::cli
