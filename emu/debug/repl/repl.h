@@ -167,6 +167,7 @@ class Repl {
   std::string shown_function_;  // of the last stop
   uint64_t shown_sp_ = 0;
   unsigned shown_cpu_ = 0;
+  uint32_t shown_file_ = 0;     // another one when a call was inlined
   uint64_t next_examined_ = 0;  // by `x` without an address
   std::string examine_format_ = "x";
   unsigned examine_bytes_ = 8;
