@@ -156,7 +156,7 @@ Expected<std::vector<TaskView>> KernelView::tasks() const {
     if (!task) return std::unexpected(task.error());
     if (*task) found.push_back(**task);
   }
-  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.pid < b.pid; });
+  std::ranges::sort(found, {}, [](const TaskView& task) { return std::pair(task.pid, task.cpu); });
   return found;
 }
 
