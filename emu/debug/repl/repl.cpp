@@ -91,7 +91,6 @@ Repl::Repl(Target& target, Inspection& inspection, Commands& commands, std::span
                 .symbols = inspection.symbols(),
                 .lines = lines_,
                 .disassembler = disassembler_,
-                .unwinder = unwinder_,
                 .has_breakpoint = [this](uint64_t address) { return stops_.has_breakpoint(address); }}) {
   lines_.add(kernel_elf);
   unwinder_.add(kernel_elf);

@@ -126,6 +126,8 @@ class Repl {
   Done info_cpus();
   Done examine(const Words&);
   Done examine_instructions(uint64_t address, uint64_t count);
+  Done examine_strings(uint64_t address, uint64_t count);
+  Done examine_numbers(uint64_t address, uint64_t count);
   Done print(const Words&);
   Done list(const Words&);
   Done disassemble(const Words&);
@@ -165,12 +167,12 @@ class Repl {
   std::string shown_function_;  // of the last stop
   uint64_t shown_sp_ = 0;
   unsigned shown_cpu_ = 0;
+  uint32_t shown_file_ = 0;     // another one when a call was inlined
   uint64_t next_examined_ = 0;  // by `x` without an address
   std::string examine_format_ = "x";
   unsigned examine_bytes_ = 8;
   uint32_t list_file_ = 0, list_line_ = 0;  // the next lines for `list`; 0: around where the machine stands
   unsigned printed_ = 0;
-  const char* repeated_as_ = nullptr;
 };
 
 }  // namespace mmuscope::debug

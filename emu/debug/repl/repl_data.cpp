@@ -69,26 +69,34 @@ Repl::Done Repl::examine(const Words& given) {
     address = value->address.value_or(value->number);
   }
   if (letter == 'i') return examine_instructions(address, format.count);
-  if (letter == 's') {
-    for (uint64_t i = 0; i < format.count; ++i) {
-      auto bytes = memory().bytes(address, 200);
-      if (bytes.empty()) return fail(ErrorKind::kUsage, not_there(address));
-      const size_t length = static_cast<size_t>(std::ranges::find(bytes, 0) - bytes.begin());
-      std::string text;
-      for (size_t at = 0; at < std::min<size_t>(length, 80); ++at) {
-        const char byte = static_cast<char>(bytes[at]);
-        text += byte >= ' ' && byte <= '~' ? std::string(1, byte) : fmt::format("\\{:03o}", bytes[at]);
-      }
-      say(fmt::format("{}:  \"{}\"{}", values_.number(address, 8, 'a'), text.substr(0, 90),
-                      length > 80 ? "..." : ""));
-      address = next_examined_ = address + std::min<size_t>(length, 200) + 1;
+  if (letter == 's') return examine_strings(address, format.count);
+  return examine_numbers(address, format.count);
+}
+
+Repl::Done Repl::examine_strings(uint64_t address, uint64_t count) {
+  constexpr size_t kLongest = 200, kShown = 80;
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto bytes = memory().bytes(address, kLongest);
+    if (bytes.empty()) return fail(ErrorKind::kUsage, not_there(address));
+    const size_t length = static_cast<size_t>(std::ranges::find(bytes, 0) - bytes.begin());
+    std::string text;
+    for (size_t at = 0; at < length && text.size() < kShown; ++at) {
+      const char byte = static_cast<char>(bytes[at]);
+      text += byte >= ' ' && byte <= '~' ? std::string(1, byte) : fmt::format("\\{:03o}", bytes[at]);
     }
-    return {};
+    say(fmt::format("{}:  \"{}\"{}", values_.number(address, 8, 'a'), text,
+                    length > text.size() ? "..." : ""));
+    address = next_examined_ = address + length + (length < bytes.size() ? 1 : 0);
   }
+  return {};
+}
+
+Repl::Done Repl::examine_numbers(uint64_t address, uint64_t count) {
+  const char letter = examine_format_[0];
   const size_t in_line = examine_bytes_ == 8 ? 2 : examine_bytes_ == 4 ? 4 : 8;
-  for (uint64_t done = 0; done < format.count;) {
+  for (uint64_t done = 0; done < count;) {
     std::string line = values_.number(address, 8, 'a') + ":";
-    for (size_t column = 0; column < in_line && done < format.count; ++column, ++done) {
+    for (size_t column = 0; column < in_line && done < count; ++column, ++done) {
       const auto word = memory().word(address, examine_bytes_);
       if (!word) {
         if (column > 0) say(line);

@@ -210,8 +210,10 @@ void Repl::announce(const StopReport& report, bool stepped) {
   const uint64_t rip = target_.state(cpu()).rip;
   shown_function_ = function_name(rip);
   shown_sp_ = frames().size() > 1 ? frames()[1].sp() : 0;
+  const SourceLines::Row* row = lines_.find(rip);
   const bool same = stepped && report.kind == Kind::kArrived && shown_function_ == last_function &&
-                    shown_sp_ == last_sp && lines_.find(rip) != nullptr;
+                    shown_sp_ == last_sp && row != nullptr && row->file == shown_file_;
+  if (row != nullptr) shown_file_ = row->file;
   if (!same) say(prefix + describe_place(rip, rip));
   show_source_line(rip, rip, same);
 }

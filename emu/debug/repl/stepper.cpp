@@ -86,14 +86,13 @@ bool Stepper::entered_kernel(const CpuState& before, const CpuState& after) cons
 
 // Where the program goes on: at the same instruction, at the next one, or where its signal handler returns
 // to.
-StopReport Stepper::through_kernel(unsigned cpu, const CpuState& before, const CpuState& after,
+StopReport Stepper::through_kernel(unsigned cpu, const CpuState& before,
                                    const std::optional<Instruction>& instruction) {
   constexpr uint64_t kSigreturn = 15, kSavedRip = 168;  // struct ucontext: uc_mcontext.gregs[REG_RIP]
   std::vector<uint64_t> places = {before.rip};
   if (instruction) places.push_back(instruction->next());
   if (instruction && instruction->kind == Instruction::Kind::kSyscall && before.reg(Gpr::kRax) == kSigreturn)
     if (const auto rip = CpuMemory(target_, cpu).word(sp_of(before) + kSavedRip)) places = {*rip};
-  static_cast<void>(after);
   return run_until(cpu, Direction::kForward, places, [&](const CpuState& state) {
     return state.cpl == before.cpl && (before.cpl == 3 || sp_of(state) >= sp_of(before));
   });
@@ -107,7 +106,7 @@ Stepper::Step Stepper::forward(unsigned cpu) {
   step.after = target_.state(cpu);
   if (step.arrived() && entered_kernel(step.before, step.after)) {
     step.went_through_kernel = true;
-    step.report = through_kernel(cpu, step.before, step.after, step.instruction);
+    step.report = through_kernel(cpu, step.before, step.instruction);
     step.after = target_.state(cpu);
   }
   return step;

@@ -30,7 +30,6 @@ class Stepper {
     const Symbols& symbols;
     const SourceLines& lines;
     const Disassembler& disassembler;
-    const Unwinder& unwinder;
     std::function<bool(uint64_t)> has_breakpoint;  // of the user's
   };
   explicit Stepper(Around around) : around_(std::move(around)), target_(around_.target) {}
@@ -71,7 +70,7 @@ class Stepper {
   };
   Step forward(unsigned cpu);
   Step backward(unsigned cpu);
-  StopReport through_kernel(unsigned cpu, const x86::CpuState& before, const x86::CpuState& after,
+  StopReport through_kernel(unsigned cpu, const x86::CpuState& before,
                             const std::optional<Instruction>& instruction);
   StopReport back_through_kernel(unsigned cpu, const x86::CpuState& after);
   bool entered_kernel(const x86::CpuState& before, const x86::CpuState& after) const;
