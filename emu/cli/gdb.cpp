@@ -64,6 +64,7 @@ std::vector<std::string> gdb_words(const DebugSession& session, const std::strin
   };
   // Both are symbol files of ours; gdb must not look for the program through the connection.
   execute("set sysroot /");
+  execute("set confirm off");  // about the symbols
   if (session.program_bias() == 0)
     execute("file " + session.program_path());
   else
@@ -73,6 +74,7 @@ std::vector<std::string> gdb_words(const DebugSession& session, const std::strin
   const auto sources =
       std::filesystem::path(session.kernel_path()).parent_path().parent_path() / "minikernel";
   if (std::filesystem::exists(sources / "kernel.ld")) execute("directory " + sources.string());
+  execute("set confirm on");
   execute("target remote " + address);
   return words;
 }

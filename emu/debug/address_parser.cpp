@@ -36,8 +36,10 @@ constexpr SystemRegister kSystemRegisters[] = {
     {"kernel_gs_base", [](const CpuState& s) { return s.kernel_gs_base; }},
 };
 
-// `name` is all of `whole`, or what follows a "::" in it.
+// `name` is all of `whole`, or what follows a "::" in it, without what gcc adds to copies (".constprop.0").
 bool is_short_for(std::string_view name, std::string_view whole) {
+  if (name.find('.') == std::string_view::npos && whole.find('.') != 0)
+    whole = whole.substr(0, whole.find('.'));
   return whole.ends_with(name) &&
          (whole.size() == name.size() || whole.substr(0, whole.size() - name.size()).ends_with("::"));
 }

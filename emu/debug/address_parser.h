@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Addresses as people write them: 0x1f00, 4096, main, mk::handle_trap+0x10, $rsp-8. A name is looked for
-// among functions, then among a program's variables and the kernel's; one without its namespace is enough when only
-// one ends in it.
+// among functions, then among a program's variables and the kernel's; one without its namespace is enough
+// when only one ends in it.
 #pragma once
 
 #include <cstdint>

@@ -80,12 +80,17 @@ Expected<std::string> Commands::help(const Arguments& arguments) const {
     if (!one) return std::unexpected(one.error());
     shown.push_back(*one);
   }
+  // What is longer has a line of its own.
+  constexpr size_t kWidest = 40;
   size_t width = 0;
-  for (const Command* command : shown) width = std::max(width, usage(*command).size());
+  for (const Command* command : shown)
+    if (usage(*command).size() <= kWidest) width = std::max(width, usage(*command).size());
   std::string text;
   Json json = Json::array();
   for (const Command* command : shown) {
-    text += fmt::format("{:<{}}  {}\n", usage(*command), width, command->help);
+    const std::string first = usage(*command);
+    text += first.size() <= width ? fmt::format("{:<{}}  {}\n", first, width, command->help)
+                                  : fmt::format("{}\n{:<{}}  {}\n", first, "", width, command->help);
     json.push_back({{"name", command->name}, {"arguments", command->arguments}, {"help", command->help}});
   }
   return arguments.json ? to_line(json) : text;

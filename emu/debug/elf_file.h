@@ -24,7 +24,8 @@ Expected<void> check_guest_program(std::span<const uint8_t> bytes, const std::st
 trace::SymbolTable read_symbols(std::span<const uint8_t> bytes);
 // Variables, the same way.
 trace::SymbolTable read_data_symbols(std::span<const uint8_t> bytes);
-// Functions and labels with all names of an address: `puts` is also `_IO_puts`, and a table keeps one of them.
+// Functions and labels with all names of an address: `puts` is also `_IO_puts`, and a table keeps one of
+// them.
 std::vector<trace::Symbol> read_all_symbols(std::span<const uint8_t> bytes);
 
 }  // namespace mmuscope

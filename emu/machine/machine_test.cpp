@@ -194,6 +194,20 @@ TEST(Machine, AWatchStopsAfterEachAccess) {
   EXPECT_EQ(writes, (std::vector<bool>{true, false}));
 }
 
+// A debugger steps over its own breakpoints: what else that step meets must not be lost.
+TEST(Machine, AStepThatMeetsAWatchTellsTheWatch) {
+  Guest guest("p");
+  DebugControl& debug = guest.machine->debug_control();
+  debug.step_cpu = 0;
+  debug.watches.push_back({.address = 0x40000000, .bytes = 8, .reads = true, .writes = true});
+  unsigned watches = 0, steps = 0;
+  while (steps < 20'000 && guest.machine->run(kLimit).reason == EndReason::kRunning && debug.hit) {
+    watches += debug.hit->kind == DebugHit::Kind::kWatch;
+    ++steps;
+  }
+  EXPECT_EQ(watches, 2u);  // written, then read
+}
+
 // Back in time in one machine: RAM by the pages that changed, everything else by its state.
 TEST(Machine, GoesBackToACheckpointInPlace) {
   Guest guest("p");

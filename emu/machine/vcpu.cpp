@@ -31,7 +31,10 @@ void Vcpu::run(uint64_t budget) {
   DebugControl& debug = core_.debug;
   while (!core_.is_ended() && !yield_ && !core_.stops_here() && instructions_ < end) {
     if (stepped()) cpl_before_ = engine_->cpl();
-    if (interrupt_waiting() && take_interrupt()) continue;
+    if (interrupt_waiting() && take_interrupt()) {
+      report_step();
+      continue;
+    }
     if (state_.halted || state_.wait_for_sipi) break;
     // One at a time where the next boundary matters: an NMI that a shadow holds back, a debugger's stop.
     const bool single = nmi_pending_ || debug.hit || stepped();
@@ -41,6 +44,7 @@ void Vcpu::run(uint64_t budget) {
                                     .stop_when_interruptible = interrupt_waiting()});
     account();
     handle(stop);
+    report_step();
   }
   account();
 }
@@ -57,9 +61,15 @@ void Vcpu::account() {
 void Vcpu::progressed(Position before) {
   stuck_ = 0;
   core_.debug.leaving = false;
-  if (stepped() && step_counts())
-    core_.debug.request(
-        {.kind = DebugHit::Kind::kStep, .cpu = index_, .before = before, .watch = {}, .text = {}});
+  if (stepped() && step_counts()) step_done_ = before;
+}
+
+// After everything else that the instruction or event may have been waited for.
+void Vcpu::report_step() {
+  if (!step_done_) return;
+  core_.debug.request(
+      {.kind = DebugHit::Kind::kStep, .cpu = index_, .before = *step_done_, .watch = {}, .text = {}});
+  step_done_.reset();
 }
 
 void Vcpu::handle(const Stop& stop) {

@@ -84,6 +84,7 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   void account();
   void progressed(Position before);
   bool step_counts();
+  void report_step();
   bool at_breakpoint();
   void stop_at_breakpoint();
   bool stepped() const { return core_.debug.armed && core_.debug.step_cpu == index_; }
@@ -144,7 +145,8 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   bool implicit_access_ = false;                  // the instruction at RIP reads a descriptor table at CPL 3
   uint8_t stuck_ = 0;                             // refusals in a row that nothing was done about
   bool yield_ = false;
-  uint8_t cpl_before_ = 0;  // while stepped: before the instruction or event
+  uint8_t cpl_before_ = 0;             // while stepped: before the instruction or event
+  std::optional<Position> step_done_;  // where it began
   std::vector<TrappedAccess> trapped_;
 };
 

@@ -6,11 +6,11 @@
 // QEMU's Qqemu.PhyMemMode:1): then so are memory packets and new watchpoints; breakpoints are always linear.
 //
 // How a stop is told. Arrived, breakpoint, watchpoint, caught: T05 (a caught event's text goes before it as
-// console output). Interrupted: T02, so that gdb says SIGINT. The start of history: T05 with replaylog:begin.
-// The end of the machine: T05 with replaylog:end and its text as console output, because gdb drops the
-// connection at a W or X reply, and an ended machine is there to be looked at and run backward. Only who
-// continues (not steps) once more at the end gets W and the exit status (low 8 bits), or X06 where there is
-// none: the kernel panicked, or the machine never reached its exit port.
+// console output; one that ends a step is T1e, SIGUSR1). Interrupted: T02, so that gdb says SIGINT. The start
+// of history: T05 with replaylog:begin. The end of the machine: T05 with replaylog:end and its text as
+// console output, because gdb drops the connection at a W or X reply, and an ended machine is there to be
+// looked at and run backward. Only who continues (not steps) once more at the end gets W and the exit status
+// (low 8 bits), or X06 where there is none: the kernel panicked, or the machine never reached its exit port.
 //
 // Writing what is already there does not reach the target, because a change makes the position the start of
 // history. Stops that gdb inserted are removed when the session ends, however it ends.
@@ -107,7 +107,7 @@ class Session {
   Reply run(Motion motion, unsigned cpu, Range range = {});
   StopReport move(Motion motion, unsigned cpu, Range range);
   StopReport step_range(unsigned cpu, Range range);
-  Reply stop_reply(const StopReport& report);
+  Reply stop_reply(const StopReport& report, Motion motion);
   std::string stop_reason(const StopReport& report) const;
   std::string breakpoint_reason(const StopReport& report) const;
   void print(std::string_view text);

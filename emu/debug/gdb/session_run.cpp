@@ -91,7 +91,7 @@ Session::Reply Session::run(Motion motion, unsigned cpu, Range range) {
     const bool exited = report.exit_value && !(*report.exit_value & trace_abi::kExitPanic);
     last_stop_ = exited ? fmt::format("W{:02x}", *report.exit_value & 0xff) : "X06";
   } else {
-    last_stop_ = stop_reply(report);
+    last_stop_ = stop_reply(report, motion);
   }
   return last_stop_;
 }
@@ -126,9 +126,15 @@ StopReport Session::move(Motion motion, unsigned cpu, Range range) {
   return {};
 }
 
-Session::Reply Session::stop_reply(const StopReport& report) {
+// A caught event that ends a step gdb would take, with SIGTRAP, for the end of the step, which may be one of
+// its own: over a breakpoint, say. So it is told as SIGUSR1 there.
+Session::Reply Session::stop_reply(const StopReport& report, Motion motion) {
   if (!report.text.empty()) print(report.text);
-  const unsigned signal = report.kind == StopReport::Kind::kInterrupted ? 2 : 5;  // SIGINT, SIGTRAP
+  constexpr unsigned kInterrupt = 2, kTrap = 5, kUser1 = 30;
+  const bool steps = motion != Motion::kContinue && motion != Motion::kContinueBack;
+  const unsigned signal = report.kind == StopReport::Kind::kInterrupted       ? kInterrupt
+                          : report.kind == StopReport::Kind::kCaught && steps ? kUser1
+                                                                              : kTrap;
   return fmt::format("T{:02x}thread:{:x};{}", signal, general_cpu_ + 1, stop_reason(report));
 }
 

@@ -169,6 +169,9 @@ TEST(GdbRun, SaysWhatWasCaught) {
   report.text = "page fault";
   dialogue.target.script = {report, stop(StopReport::Kind::kInterrupted, 7)};
   expect(dialogue, "> c\n" + console("page fault\n") + "< T05thread:2;\n> c\n< T02thread:2;\n");
+  // gdb would take SIGTRAP for the end of the step, and go on.
+  dialogue.target.script = {report};
+  expect(dialogue, "> s\n" + console("page fault\n") + "< T1ethread:2;\n");
 }
 
 TEST(GdbRun, InterruptsARun) {

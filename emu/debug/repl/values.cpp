@@ -125,7 +125,11 @@ Expected<Value> Values::evaluate(std::string_view given, const x86::CpuState& st
     if (!cast) return std::unexpected(cast.error());
     pointed = *cast;
   }
-  if (const auto found = follow ? std::nullopt : variable(text)) {
+  const auto found = variable(text);
+  if (found && follow && found->type.kind == KernelType::Kind::kPointer)
+    return fail(ErrorKind::kUsage,
+                fmt::format("{0} is a pointer: print {0}, and then *(long *)ADDRESS", text));
+  if (found && !follow) {
     if (!address_of) return *found;
     value.number = *found->address;
     value.type.kind = KernelType::Kind::kPointer;
