@@ -119,7 +119,7 @@ Expected<std::string> faults(const Here& here, const Arguments& arguments) {
   const auto events = look_back(here, [&](const std::vector<trace::Event>& found) {
     return std::ranges::count_if(found, [](const trace::Event& event) {
              return event.as<trace::PageFault>() != nullptr;
-           }) >= static_cast<ptrdiff_t>(*count);
+           }) >= static_cast<ptrdiff_t>(std::min<size_t>(*count, SIZE_MAX / 2));
   });
   if (!events) return std::unexpected(events.error());
   const std::vector<trace::FaultRow> rows = fault_rows(here, *events);

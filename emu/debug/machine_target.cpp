@@ -222,11 +222,9 @@ StopReport MachineTarget::step_over_kernel(unsigned cpu, Direction direction) {
   using StepOnly = DebugControl::StepOnly;
   DebugControl& debug = machine_.debug_control();
   debug.step_only = direction == Direction::kForward ? StepOnly::kEndsAtCpl3 : StepOnly::kBeginsAtCpl3;
-  const uint64_t from = machine_.cpu_state(cpu).rip;
   StopReport report = step(cpu, direction);
-  // Back from behind a fault is in front of it, at the same instruction, which was not executed yet.
-  if (direction == Direction::kBackward && report.kind == StopReport::Kind::kArrived &&
-      machine_.cpu_state(cpu).rip == from)
+  // Back from behind a fault is in front of it, at an instruction that was not executed yet.
+  while (direction == Direction::kBackward && report.kind == StopReport::Kind::kArrived && last_was_event_)
     report = step(cpu, direction);
   debug.step_only = StepOnly::kAll;
   return report;
@@ -242,6 +240,7 @@ StopReport MachineTarget::run(Direction direction) {
   }
   Reached reached{};
   const std::optional<DebugHit> hit = timeline_.run_back(&reached);
+  last_was_event_ = hit && hit->event;
   return report(reached, hit, direction);
 }
 

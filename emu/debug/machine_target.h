@@ -83,7 +83,8 @@ class MachineTarget final : public Target {
   timeline::Timeline timeline_;
   std::vector<Watch> watches_;                 // of the front end; those of catches come on top
   std::map<unsigned, uint64_t> entry_values_;  // of Catch::Kind::kEntry, before the machine moves
-  bool changed_ = false;                       // by hand since the machine last moved
+  bool last_was_event_ = false;  // of the last run backward: the step was over one, not over an instruction
+  bool changed_ = false;         // by hand since the machine last moved
 };
 
 }  // namespace mmuscope::debug

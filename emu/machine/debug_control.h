@@ -24,8 +24,12 @@ struct Position {
   auto operator<=>(const Position&) const = default;
 };
 
-// Accesses of any CPU, its page walks and event delivery included, to [address, address + bytes).
+// At most kMostBytes, not beyond the end of the address space. Accesses of any CPU, its page walks and event
+// delivery included, to [address, address + bytes).
 struct WatchSpec {
+  static constexpr uint64_t kMostBytes = 1 << 20;
+  bool possible() const { return bytes >= 1 && bytes <= kMostBytes && bytes - 1 <= ~address; }
+
   uint64_t address = 0;
   uint64_t bytes = 1;
   bool reads = false;
@@ -50,6 +54,7 @@ struct DebugHit {
   uint64_t address = 0;  // kWatch: first byte accessed
   bool write = false;    // kWatch
   std::string text;      // kEvent: for people
+  bool event = false;    // kStep: an event was delivered, no instruction executed
 };
 
 struct DebugControl {

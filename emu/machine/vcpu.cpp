@@ -58,17 +58,21 @@ void Vcpu::account() {
 }
 
 // An instruction was executed, or an event delivered.
-void Vcpu::progressed(Position before) {
+void Vcpu::progressed(Position before, bool event) {
   stuck_ = 0;
   core_.debug.leaving = false;
-  if (stepped() && step_counts()) step_done_ = before;
+  if (stepped() && step_counts()) step_done_ = {.before = before, .event = event};
 }
 
 // After everything else that the instruction or event may have been waited for.
 void Vcpu::report_step() {
   if (!step_done_) return;
-  core_.debug.request(
-      {.kind = DebugHit::Kind::kStep, .cpu = index_, .before = *step_done_, .watch = {}, .text = {}});
+  core_.debug.request({.kind = DebugHit::Kind::kStep,
+                       .cpu = index_,
+                       .before = step_done_->before,
+                       .watch = {},
+                       .text = {},
+                       .event = step_done_->event});
   step_done_.reset();
 }
 
@@ -134,6 +138,7 @@ bool Vcpu::at_breakpoint() {
 }
 
 void Vcpu::stop_at_breakpoint() {
+  report_step();  // which came to this position; the breakpoint is of the next one
   core_.debug.stop = true;
   core_.debug.request({.kind = DebugHit::Kind::kBreakpoint,
                        .cpu = index_,
@@ -261,7 +266,7 @@ void Vcpu::raise(const Event& first, const x86::WalkTrace* walk, std::optional<u
   store();
   const Position before = core_.position();
   core_.count_event();
-  progressed(before);
+  progressed(before, true);
   if (core_.position().events >= kMostEvents)
     core_.end(EndReason::kDeadlock,
               fmt::format("{} events were delivered without an instruction in between\n{}", kMostEvents,

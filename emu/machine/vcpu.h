@@ -82,7 +82,7 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   bool compare_exchange_entry(x86::PhysicalAddress address, uint64_t expected, uint64_t desired) override;
 
   void account();
-  void progressed(Position before);
+  void progressed(Position before, bool event = false);
   bool step_counts();
   void report_step();
   bool at_breakpoint();
@@ -145,8 +145,12 @@ class Vcpu final : public EngineClient, private x86::SystemMemory, private x86::
   bool implicit_access_ = false;                  // the instruction at RIP reads a descriptor table at CPL 3
   uint8_t stuck_ = 0;                             // refusals in a row that nothing was done about
   bool yield_ = false;
-  uint8_t cpl_before_ = 0;             // while stepped: before the instruction or event
-  std::optional<Position> step_done_;  // where it began
+  uint8_t cpl_before_ = 0;  // while stepped: before the instruction or event
+  struct Step {
+    Position before;
+    bool event = false;
+  };
+  std::optional<Step> step_done_;
   std::vector<TrappedAccess> trapped_;
 };
 

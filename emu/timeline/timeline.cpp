@@ -156,7 +156,7 @@ Timeline::Reached Timeline::advance(Position target) {
   while (true) {
     const Position now = position();
     if (now >= target) return Reached::kTarget;
-    if (interrupted_) return Reached::kInterrupted;
+    if (interrupted_ && !settling_) return Reached::kInterrupted;
     const uint64_t due = last_far().icount + options_.spacing;
     RunResult result;
     if (now.icount < target.icount) {
@@ -193,6 +193,13 @@ Timeline::Reached Timeline::go_to(Position target) {
   return reached;
 }
 
+// go_to() that no interrupt ends: to a position that a caller was promised.
+void Timeline::settle_at(Position target) {
+  settling_ = true;
+  go_to(target);
+  settling_ = false;
+}
+
 // Stands at a checkpoint; leaves others on the way to `target`, the closer to it the denser.
 void Timeline::approach(Position target) {
   arm(false);
@@ -221,19 +228,17 @@ std::optional<DebugHit> Timeline::run_back(Reached* reached) {
       debug.leaving = debug.hit->kind == DebugHit::Kind::kBreakpoint;
     }
     if (*reached == Reached::kInterrupted) {
-      clear_interrupt();
-      go_to(upper);
-      *reached = Reached::kInterrupted;
+      settle_at(upper);
       return std::nullopt;
     }
     if (last) {
-      go_to(last->before);
+      settle_at(last->before);
       *reached = Reached::kHit;
       return last;
     }
     upper = lower;
   }
-  go_to(start());
+  settle_at(start());
   *reached = Reached::kTarget;
   return std::nullopt;
 }
@@ -247,9 +252,8 @@ bool Timeline::replay(Position from, MachineObserver& observer, const std::funct
   const Reached reached = go_to(present);
   machine_.remove_observer(observer);
   if (reached != Reached::kInterrupted) return true;
-  clear_interrupt();
   restore(std::prev(checkpoints_.upper_bound(present))->first);
-  go_to(present);
+  settle_at(present);
   return false;
 }
 

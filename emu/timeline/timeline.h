@@ -81,6 +81,7 @@ class Timeline {
   using Checkpoints = std::map<Position, Checkpoint>;
 
   Reached advance(Position target);
+  void settle_at(Position target);
   void add_checkpoint(bool near);
   void remove_checkpoint(Checkpoints::iterator checkpoint);
   void keep_to_budget();
@@ -99,6 +100,7 @@ class Timeline {
   Position basis_;  // the checkpoint since which dirty pages are those that changed
   uint64_t made_ = 0, state_bytes_ = 0;
   std::atomic<bool> interrupted_ = false;
+  bool settling_ = false;
 };
 
 }  // namespace mmuscope::timeline

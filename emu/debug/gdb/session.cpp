@@ -230,8 +230,9 @@ Session::Reply Session::change_breakpoint(uint64_t address, bool hardware, bool 
 }
 
 Session::Reply Session::change_watch(char type, uint64_t address, uint64_t bytes, bool insert) {
-  if (bytes == 0 || bytes - 1 > ~address) return kMalformed;
-  const Watch wanted{address, bytes, type != '2', type != '3', physical_};
+  const Watch wanted{
+      .address = address, .bytes = bytes, .reads = type != '2', .writes = type != '3', .physical = physical_};
+  if (!wanted.possible()) return kMalformed;
   if (insert) {
     if (std::ranges::find(watches_, wanted) == watches_.end()) watches_.push_back(wanted);
     target_.add_watch(wanted);

@@ -105,6 +105,11 @@ StopReport Session::step_range(unsigned cpu, Range range) {
     if (report.kind != StopReport::Kind::kArrived) return report;
     const uint64_t rip = target_.state(cpu).rip;
     if (rip < range.first || rip >= range.end) return report;
+    if (breakpoints_.contains(rip)) {
+      StopReport stop = report;
+      stop.kind = StopReport::Kind::kBreakpoint;
+      return stop;
+    }
   }
 }
 

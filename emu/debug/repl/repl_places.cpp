@@ -97,6 +97,9 @@ Repl::Done Repl::make_watch(const Words& given, bool reads, bool writes) {
   if (!value->address && !physical)
     return fail(ErrorKind::kUsage, fmt::format("{} is a number: write *(long *){} to watch what is there",
                                                join_words(words), join_words(words)));
+  if (!watch.possible())
+    return fail(ErrorKind::kUsage,
+                fmt::format("{} bytes at {:#x} cannot be watched", watch.bytes, watch.address));
   const Stop& stop = stops_.add_watch((physical ? "physical " : "") + join_words(words), watch, value->type);
   say(fmt::format("{} {}: {} ({} bytes at {:#x})",
                   !reads   ? "Watchpoint"

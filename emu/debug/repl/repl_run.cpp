@@ -68,8 +68,10 @@ Repl::Done Repl::repeat_step(const Words& words, StopReport (Stepper::*move)(uns
   }
   out_.flush();
   StopReport report;
-  for (uint64_t done = 0; done < *count && report.kind == Kind::kArrived; ++done)
+  for (uint64_t done = 0; done < *count && report.kind == Kind::kArrived; ++done) {
     report = (stepper_.*move)(stepped, calls);
+    if (stepper_.interrupted() && report.kind == Kind::kArrived) report.kind = Kind::kInterrupted;
+  }
   announce(report, true);
   return {};
 }
