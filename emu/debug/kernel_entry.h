@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Over the kernel's border, from its entry code (minikernel/arch/x86_64/entry.S) to what was interrupted.
-// That code is assembly without call frame information: how far it has come is seen from how many registers
-// it has pushed, instruction by instruction from its last label on. Its labels and the order of its pushes
-// are all that is known of it here.
+// How far that assembly has come is seen from how many registers it has pushed, instruction by instruction
+// from its last label on; its labels also say what it was entered by, which its call frame information
+// does not.
 #pragma once
 
 #include <optional>
