@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <list>
 #include <memory>
 #include <tuple>
 
@@ -98,7 +99,9 @@ void SourceLines::add_unit(void* die, uint64_t bias) {
 // Of rows that begin at one address the last statement stays, as gdb has it; but where that is of another
 // file, a call was inlined there, and the line with the call stays. Empty rows are for statements_ alone.
 void SourceLines::finish() {
-  std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.begin < b.begin; });
+  std::list<Row> in_order(rows_.begin(), rows_.end());  // a list's sort is stable
+  in_order.sort([](const Row& a, const Row& b) { return a.begin < b.begin; });
+  rows_.assign(in_order.begin(), in_order.end());
   std::vector<Row> kept;
   for (const Row& row : rows_) {
     if (!kept.empty() && kept.back().begin == row.begin) {
