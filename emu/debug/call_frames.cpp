@@ -120,20 +120,14 @@ class Expression {
 
 }  // namespace
 
-CallFrames::CallFrames(std::span<const uint8_t> elf, uint64_t bias) : bias_(bias) {
-  if (elf_version(EV_CURRENT) == EV_NONE) return;
-  // libelf promises not to write to an image that it only reads.
-  elf_ = elf_memory(const_cast<char*>(reinterpret_cast<const char*>(elf.data())), elf.size());
-  if (elf_ == nullptr || elf_kind(elf_) != ELF_K_ELF) return;
-  tables_[0] = dwarf_getcfi_elf(elf_);
-  dwarf_ = dwarf_begin_elf(elf_, DWARF_C_READ, nullptr);
-  if (dwarf_ != nullptr) tables_[1] = dwarf_getcfi(dwarf_);
+CallFrames::CallFrames(std::span<const uint8_t> elf, uint64_t bias)
+    : elf_(open_elf(elf)), dwarf_(open_dwarf(elf_)), bias_(bias) {
+  if (elf_ != nullptr) tables_[0] = dwarf_getcfi_elf(elf_.get());
+  if (dwarf_ != nullptr) tables_[1] = dwarf_getcfi(dwarf_.get());
 }
 
 CallFrames::~CallFrames() {
   if (tables_[0] != nullptr) dwarf_cfi_end(tables_[0]);
-  if (dwarf_ != nullptr) dwarf_end(dwarf_);
-  if (elf_ != nullptr) elf_end(elf_);
 }
 
 std::optional<CallFrames::Answer> CallFrames::caller(const Frame& frame, const CpuMemory& memory) const {

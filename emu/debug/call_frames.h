@@ -9,9 +9,8 @@
 #include <span>
 
 #include "debug/backtrace.h"
+#include "debug/elf_image.h"
 
-struct Dwarf;
-struct Elf;
 struct Dwarf_CFI_s;
 struct Dwarf_Frame_s;
 
@@ -34,8 +33,8 @@ class CallFrames {
  private:
   std::optional<Frame> apply(Dwarf_Frame_s* rules, const Frame& frame, const CpuMemory& memory) const;
 
-  Elf* elf_ = nullptr;
-  Dwarf* dwarf_ = nullptr;
+  ElfHandle elf_;
+  DwarfHandle dwarf_;
   Dwarf_CFI_s* tables_[2] = {};  // .eh_frame, owned; .debug_frame, of dwarf_
   uint64_t bias_ = 0;
 };

@@ -4,28 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+
+#include "debug/words.h"
+#include "trace/json_text.h"
 
 namespace mmuscope::debug {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string to_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-std::vector<std::string> split(std::string_view line) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  std::vector<std::string> words;
-  while (true) {
-    line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
-    if (line.empty()) return words;
-    const size_t end = std::min(line.find_first_of(kBlank), line.size());
-    words.emplace_back(line.substr(0, end));
-    line.remove_prefix(end);
-  }
-}
+using trace::Json;
+using trace::to_line;
 
 std::string usage(const Command& command) {
   return command.arguments.empty() ? command.name : command.name + " " + command.arguments;
@@ -97,7 +84,7 @@ Expected<std::string> Commands::help(const Arguments& arguments) const {
 }
 
 Expected<std::string> Commands::try_run(std::string_view line) const {
-  std::vector<std::string> words = split(line);
+  std::vector<std::string> words = split_words(line);
   if (words.empty()) return "";
   const auto command = find_or_shortened(words[0]);
   if (!command) return std::unexpected(command.error());
@@ -119,7 +106,7 @@ Expected<std::string> Commands::try_run(std::string_view line) const {
 std::string Commands::run(std::string_view line) const {
   const auto result = try_run(line);
   if (result) return *result;
-  const std::vector<std::string> words = split(line);
+  const std::vector<std::string> words = split_words(line);
   if (std::find(words.begin(), words.end(), "--json") != words.end())
     return to_line(Json{{"error", result.error().message}});
   return result.error().message + "\n";

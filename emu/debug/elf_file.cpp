@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "debug/elf_image.h"
 #include "debug/readable_name.h"
 
 namespace mmuscope {
@@ -17,18 +18,6 @@ namespace {
 constexpr uint64_t kUserEnd = 0x7ffffffff000;
 constexpr uint64_t kPageSize = 4096;
 constexpr uint64_t kLowestAddress = 0x10000;  // vm.mmap_min_addr
-
-struct ElfCloser {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
-using ElfHandle = std::unique_ptr<Elf, ElfCloser>;
-
-ElfHandle open_elf(std::span<const uint8_t> bytes) {
-  if (elf_version(EV_CURRENT) == EV_NONE) return nullptr;
-  // libelf promises not to write to an image that it only reads.
-  auto* image = const_cast<char*>(reinterpret_cast<const char*>(bytes.data()));
-  return ElfHandle(elf_memory(image, bytes.size()));
-}
 
 std::unexpected<Error> refuse(const std::string& name, const std::string& why) {
   return fail(ErrorKind::kData, name + ": " + why);
@@ -109,9 +98,9 @@ void add_symbols(Elf* elf, Elf_Scn* section, const GElf_Shdr& header, Kind kind,
 }
 
 std::vector<trace::Symbol> read_symbols_of(Kind kind, std::span<const uint8_t> bytes) {
-  const ElfHandle elf = open_elf(bytes);
+  const debug::ElfHandle elf = debug::open_elf(bytes);
   std::vector<trace::Symbol> symbols;
-  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF || gelf_getclass(elf.get()) != ELFCLASS64) return {};
+  if (elf == nullptr || gelf_getclass(elf.get()) != ELFCLASS64) return {};
   for (Elf_Scn* section = elf_nextscn(elf.get(), nullptr); section != nullptr;
        section = elf_nextscn(elf.get(), section)) {
     GElf_Shdr header;

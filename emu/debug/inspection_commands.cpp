@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "debug/elf_file.h"
 #include "debug/inspection_text.h"
+#include "trace/json_text.h"
 
 namespace mmuscope::debug {
 namespace {
@@ -101,13 +101,13 @@ Expected<std::string> when(const Inspection& here, const Arguments& arguments) {
   std::optional<TaskView> task;
   if (const auto current = here.kernel().current_task(cpu)) task = *current;
   if (arguments.json) {
-    nlohmann::ordered_json json = {{"icount", here.target().icount()},
-                                   {"cpu", cpu},
-                                   {"cpl", state.cpl},
-                                   {"rip", fmt::format("0x{:016x}", state.rip)},
-                                   {"symbol", symbol}};
-    json["pid"] = task ? nlohmann::ordered_json(task->pid) : nlohmann::ordered_json(nullptr);
-    return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    trace::Json json = {{"icount", here.target().icount()},
+                        {"cpu", cpu},
+                        {"cpl", state.cpl},
+                        {"rip", trace::hex(state.rip)},
+                        {"symbol", symbol}};
+    json["pid"] = task ? trace::Json(task->pid) : trace::Json(nullptr);
+    return trace::to_line(json);
   }
   const std::string program = task ? fmt::format(", task {} {}", task->pid, task->name) : "";
   return wrap(fmt::format("instruction {}: CPU {}, CPL {}{}, rip 0x{:016x} {}", here.target().icount(), cpu,

@@ -4,27 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "debug/commands.h"
+#include "trace/json_text.h"
 #include "trace/printers.h"
 #include "x86/paging_entry.h"
 
 namespace mmuscope::debug {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string hex(uint64_t value) { return fmt::format("0x{:016x}", value); }
-
-std::string to_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-std::string clip(std::string line) {
-  if (line.size() > Commands::kColumns) line = line.substr(0, Commands::kColumns - 1) + "~";
-  return line + "\n";
-}
+using trace::hex;
+using trace::Json;
+using trace::to_line;
 
 std::string access_name(const x86::Access& access) {
   return fmt::format("{} {}", access.user ? "user" : "kernel", access_type_name(access.type));
@@ -214,6 +205,11 @@ std::string size_text(uint64_t bytes) {
     ++unit;
   }
   return fmt::format("{}{}", bytes, kUnits[unit]);
+}
+
+std::string clip(std::string line) {
+  if (line.size() > Commands::kColumns) line = line.substr(0, Commands::kColumns - 1) + "~";
+  return line + "\n";
 }
 
 std::string wrap(const std::string& text, size_t indent) {

@@ -29,5 +29,7 @@ Printed print_explanation(const Explanation& explanation);
 std::string size_text(uint64_t bytes);
 // Lines no longer than Commands::kColumns, broken at spaces; those that follow are indented by `indent`.
 std::string wrap(const std::string& text, size_t indent);
+// A line that does not fit the columns is cut off and ends in "~". With the newline.
+std::string clip(std::string line);
 
 }  // namespace mmuscope::debug

@@ -9,17 +9,12 @@
 #include <memory>
 #include <optional>
 
+#include "debug/elf_image.h"
+
 namespace mmuscope::debug {
 namespace {
 
 constexpr int kDeepest = 16;  // namespaces in namespaces, bases of bases, arrays of arrays
-
-struct ElfCloser {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
-struct DwarfCloser {
-  void operator()(Dwarf* dwarf) const { dwarf_end(dwarf); }
-};
 
 std::optional<uint64_t> number_of(Dwarf_Die* die, unsigned name) {
   Dwarf_Attribute attribute;
@@ -196,12 +191,8 @@ class DwarfReader {
 
 KernelTypes KernelTypes::read(std::span<const uint8_t> elf) {
   KernelTypes types;
-  if (elf_version(EV_CURRENT) == EV_NONE) return types;
-  // libelf promises not to write to an image that it only reads.
-  auto* image = const_cast<char*>(reinterpret_cast<const char*>(elf.data()));
-  const std::unique_ptr<Elf, ElfCloser> file(elf_memory(image, elf.size()));
-  if (file == nullptr || elf_kind(file.get()) != ELF_K_ELF) return types;
-  const std::unique_ptr<Dwarf, DwarfCloser> dwarf(dwarf_begin_elf(file.get(), DWARF_C_READ, nullptr));
+  const ElfHandle file = open_elf(elf);
+  const DwarfHandle dwarf = open_dwarf(file);
   if (dwarf != nullptr) DwarfReader(dwarf.get(), types).read();
   return types;
 }

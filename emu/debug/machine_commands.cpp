@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "debug/event_text.h"
+#include "debug/inspection_text.h"
 #include "trace/fault_rows.h"
+#include "trace/json_text.h"
 #include "trace/printers.h"
 #include "trace/system_call_names.h"
 #include "x86/paging_entry.h"
@@ -16,7 +17,9 @@
 namespace mmuscope::debug {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using trace::hex;
+using trace::Json;
+using trace::to_line;
 
 struct Here {
   Inspection& inspection;
@@ -26,17 +29,6 @@ struct Here {
     return [this](uint64_t address) { return inspection.symbols().describe(address); };
   }
 };
-
-std::string to_line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-std::string hex(uint64_t value) { return fmt::format("0x{:016x}", value); }
-
-std::string cut(std::string line) {
-  if (line.size() > Commands::kColumns) line = line.substr(0, Commands::kColumns - 1) + "~";
-  return line + "\n";
-}
 
 // ---- tlb
 
@@ -74,11 +66,11 @@ Expected<std::string> tlb(const Here& here, const Arguments& arguments) {
     const char* size = entry.page.size == x86::PageSize::k4K   ? "4K"
                        : entry.page.size == x86::PageSize::k2M ? "2M"
                                                                : "1G";
-    text += cut(fmt::format("{:>#18x} {:>4} {:>#14x} {:>4} {}{}{}{}{}", entry.page.linear_base, size,
-                            entry.page.physical_base, entry.page.global ? "any" : fmt::to_string(entry.pcid),
-                            entry.page.user ? "user r" : "kernel r", entry.page.writable ? "w" : "-",
-                            entry.page.executable ? "x" : "-", entry.page.dirty ? ", dirty" : "",
-                            entry.page.key != 0 ? fmt::format(", key {}", entry.page.key) : ""));
+    text += clip(fmt::format("{:>#18x} {:>4} {:>#14x} {:>4} {}{}{}{}{}", entry.page.linear_base, size,
+                             entry.page.physical_base, entry.page.global ? "any" : fmt::to_string(entry.pcid),
+                             entry.page.user ? "user r" : "kernel r", entry.page.writable ? "w" : "-",
+                             entry.page.executable ? "x" : "-", entry.page.dirty ? ", dirty" : "",
+                             entry.page.key != 0 ? fmt::format(", key {}", entry.page.key) : ""));
   });
   return arguments.json ? to_line({{"cpu", cpu}, {"entries", rows}}) : text;
 }
@@ -149,8 +141,8 @@ Expected<std::string> events(const Here& here, const Arguments& arguments) {
                        {"rip", hex(event.moment.rip)},
                        {"text", what}});
     else
-      text += cut(fmt::format("{:>6} {:>11} {} {:>3} {}", event.seq, event.moment.icount, event.moment.cpu,
-                              event.moment.pid, what));
+      text += clip(fmt::format("{:>6} {:>11} {} {:>3} {}", event.seq, event.moment.icount, event.moment.cpu,
+                               event.moment.pid, what));
   }
   if (found->empty() && !arguments.json)
     return std::string("nothing has happened since the start of history\n");
@@ -190,7 +182,7 @@ Expected<std::string> list_catches(const Here& here, bool json) {
   std::string text;
   for (const auto& [number, wanted] : here.target.catches().all()) {
     rows.push_back({{"number", number}, {"what", wanted.describe()}});
-    text += cut(fmt::format("{:>3} {}", number, wanted.describe()));
+    text += clip(fmt::format("{:>3} {}", number, wanted.describe()));
   }
   if (json) return to_line(rows);
   return text.empty() ? "nothing is caught\n" : text;
@@ -276,7 +268,7 @@ Expected<std::string> catch_event(const Here& here, const Arguments& arguments) 
   if (!wanted) return std::unexpected(wanted.error());
   const unsigned number = here.target.add_catch(*wanted);
   if (arguments.json) return to_line({{"number", number}, {"what", wanted->describe()}});
-  return cut(fmt::format("Catchpoint {}: {}", number, wanted->describe()));
+  return clip(fmt::format("Catchpoint {}: {}", number, wanted->describe()));
 }
 
 }  // namespace

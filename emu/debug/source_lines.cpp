@@ -13,18 +13,13 @@
 #include <memory>
 #include <tuple>
 
+#include "debug/elf_image.h"
+
 namespace mmuscope::debug {
 namespace {
 
 constexpr uint64_t kLowestCode = 0x1000;  // tables of functions that the linker dropped begin at 0
 constexpr size_t kMostTextLines = 1 << 20;
-
-struct ElfCloser {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
-struct DwarfCloser {
-  void operator()(Dwarf* dwarf) const { dwarf_end(dwarf); }
-};
 
 // By the compiler's options, which gcc writes into DW_AT_producer.
 bool is_optimized(Dwarf_Die* unit) {
@@ -44,12 +39,8 @@ bool is_optimized(Dwarf_Die* unit) {
 void SourceLines::clear() { *this = SourceLines(); }
 
 void SourceLines::add(std::span<const uint8_t> elf, uint64_t bias) {
-  if (elf_version(EV_CURRENT) == EV_NONE) return;
-  // libelf promises not to write to an image that it only reads.
-  auto* image = const_cast<char*>(reinterpret_cast<const char*>(elf.data()));
-  const std::unique_ptr<Elf, ElfCloser> handle(elf_memory(image, elf.size()));
-  if (handle == nullptr || elf_kind(handle.get()) != ELF_K_ELF) return;
-  const std::unique_ptr<Dwarf, DwarfCloser> dwarf(dwarf_begin_elf(handle.get(), DWARF_C_READ, nullptr));
+  const ElfHandle handle = open_elf(elf);
+  const DwarfHandle dwarf = open_dwarf(handle);
   if (dwarf == nullptr) return;
   Dwarf_CU* unit = nullptr;
   Dwarf_Die die, sub;

@@ -3,15 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
+#include "trace/json_text.h"
 #include "trace/system_call_names.h"
 #include "x86/paging_entry.h"
 
 namespace mmuscope::trace {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // Bits 9-11 and 52-54 belong to software: minikernel's, minikernel/arch/x86_64/pte.h.
 struct Bit {
@@ -47,8 +44,6 @@ void for_each_bit(uint64_t entry, F&& f) {
     if (entry & bit.mask) f(kept && bit.mask == kProtNone.mask ? kProtNone : bit);
 }
 
-std::string hex(uint64_t value) { return fmt::format("0x{:016x}", value); }
-
 std::string letters(uint64_t entry) {
   if (entry == 0) return "-";
   std::string text;
@@ -79,9 +74,7 @@ Json optional_json(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-void line(std::ostream& out, const Json& json) {
-  out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
-}
+void line(std::ostream& out, const Json& json) { out << to_line(json); }
 
 const char* size_name(x86::PageSize size) {
   switch (size) {

@@ -9,6 +9,7 @@
 #include "debug/gdb/hex.h"
 #include "debug/gdb/replies.h"
 #include "debug/gdb/session.h"
+#include "debug/words.h"
 
 namespace mmuscope::debug::gdb {
 namespace {
@@ -23,13 +24,6 @@ constexpr std::string_view kMemoryMap =
     "<memory type=\"ram\" start=\"0x0\" length=\"0x8000000000000000\"/>\n"
     "<memory type=\"ram\" start=\"0x8000000000000000\" length=\"0x8000000000000000\"/>\n"
     "</memory-map>\n";
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const size_t first = text.find_first_not_of(kBlank);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 }  // namespace
 
@@ -138,16 +132,16 @@ Session::Reply Session::thread_list() const {
 Session::Reply Session::answer_monitor(std::string_view digits) {
   const auto text = from_hex(digits);
   if (!text) return kMalformed;
-  std::string_view argument = trimmed(*text);
+  std::string_view argument = trim(*text);
   std::string said;
   const auto own = [argument](std::string_view name) {
     return argument == name || (argument.starts_with(name) && argument[name.size()] == ' ');
   };
   constexpr std::string_view kPhysical = "physical", kKernelSteps = "kernel-steps";
   if (own(kPhysical)) {
-    said = monitor_physical(trimmed(argument.substr(kPhysical.size())));
+    said = monitor_physical(trim(argument.substr(kPhysical.size())));
   } else if (own(kKernelSteps)) {
-    said = monitor_kernel_steps(trimmed(argument.substr(kKernelSteps.size())));
+    said = monitor_kernel_steps(trim(argument.substr(kKernelSteps.size())));
   } else if (options_.monitor) {
     link_.take_interrupts();
     transport_.run_watched([&] { said = options_.monitor(argument); }, [this] { target_.interrupt(); });

@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <istream>
 
-#include "debug/repl/words.h"
+#include "debug/words.h"
 
 namespace mmuscope::debug {
 namespace {

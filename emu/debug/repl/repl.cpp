@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "debug/elf_file.h"
-#include "debug/repl/words.h"
+#include "debug/words.h"
 
 namespace mmuscope::debug {
 

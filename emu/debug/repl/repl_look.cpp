@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "debug/repl/repl.h"
-#include "debug/repl/words.h"
+#include "debug/words.h"
 
 namespace mmuscope::debug {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "debug/repl/repl.h"
-#include "debug/repl/words.h"
+#include "debug/words.h"
 
 namespace mmuscope::debug {
 

@@ -7,7 +7,7 @@
 
 #include "debug/inspection_text.h"
 #include "debug/repl/repl.h"
-#include "debug/repl/words.h"
+#include "debug/words.h"
 
 namespace mmuscope::debug {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "debug/repl/words.h"
+#include "debug/words.h"
 
 namespace mmuscope::debug {
 namespace {
