@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -15,7 +13,7 @@
 #include "cli/initramfs.h"
 #include "debug/explain.h"
 #include "debug/inspection_commands.h"
-#include "machine/machine.h"
+#include "debug/machine_target.h"
 
 namespace mmuscope::debug {
 namespace {
@@ -34,65 +32,13 @@ struct Console : ConsoleSink, ConsoleSource {
   void seek(uint64_t) override {}
 };
 
-// A machine as a debugger has it, as far as looking goes.
-class MachineTarget : public Target {
- public:
-  explicit MachineTarget(Machine& machine) : machine_(machine) {}
-
-  unsigned cpu_count() const override { return machine_.cpu_count(); }
-  uint64_t icount() const override { return machine_.icount(); }
-  unsigned current_cpu() const override { return machine_.current_cpu(); }
-  x86::CpuState state(unsigned cpu) override { return machine_.cpu_state(cpu); }
-  FxsaveImage fpu(unsigned) override { return {}; }
-  size_t read(unsigned cpu, uint64_t address, std::span<uint8_t> bytes) override {
-    x86::PagingContext context = machine_.paging_context(cpu);
-    context.smap = context.pke = false;
-    TargetMemory tables(*this);
-    for (size_t done = 0; done < bytes.size();) {
-      const uint64_t linear = address + done;
-      const auto page = x86::peek_walk(context, {.linear = linear}, tables);
-      const size_t part = std::min(bytes.size() - done, x86::kPageSize - linear % x86::kPageSize);
-      if (!page || read_physical(page->physical(linear), bytes.subspan(done, part)) < part) return done;
-      done += part;
-    }
-    return bytes.size();
-  }
-  size_t read_physical(uint64_t address, std::span<uint8_t> bytes) override {
-    for (size_t done = 0; done < bytes.size();) {
-      const uint64_t at = address + done;
-      const uint8_t* host = machine_.ram().host(at);
-      if (host == nullptr) return done;
-      const size_t part = std::min(bytes.size() - done, x86::kPageSize - at % x86::kPageSize);
-      std::memcpy(bytes.data() + done, host, part);
-      done += part;
-    }
-    return bytes.size();
-  }
-
-  Expected<void> set_state(unsigned, const x86::CpuState&) override { std::abort(); }
-  Expected<void> set_fpu(unsigned, const FxsaveImage&) override { std::abort(); }
-  Expected<void> write(unsigned, uint64_t, std::span<const uint8_t>) override { std::abort(); }
-  Expected<void> write_physical(uint64_t, std::span<const uint8_t>) override { std::abort(); }
-  void add_breakpoint(uint64_t) override { std::abort(); }
-  void remove_breakpoint(uint64_t) override { std::abort(); }
-  void add_watch(const Watch&) override { std::abort(); }
-  void remove_watch(const Watch&) override { std::abort(); }
-  StopReport resume(Direction) override { std::abort(); }
-  StopReport step(unsigned, Direction) override { std::abort(); }
-  StopReport go_to(uint64_t) override { std::abort(); }
-  void interrupt() override { std::abort(); }
-
- private:
-  Machine& machine_;
-};
-
 // Stops the machine at each page fault of a program, or of the kernel for it, and keeps what came of it.
 struct FaultStop : MachineObserver {
   explicit FaultStop(Machine& stopped) : machine(stopped) {}
   void on_page_fault(const Moment&, const x86::PageFault& fault, const x86::WalkTrace&) override {
     if (fault.access.linear >= kUserEnd) return;
     pending = fault;
-    machine.debug_control().stop = true;
+    machine.debug_control().request({.kind = DebugHit::Kind::kEvent, .before = machine.position()});
   }
   void on_tracepoint(const Moment&, const trace_abi::TraceRecord& record) override {
     if (record.type == static_cast<uint16_t>(trace_abi::TraceType::kFaultOutcome))
@@ -129,9 +75,8 @@ struct Live {
   // Until a page fault was delivered and the kernel has done nothing yet, or the machine ended.
   bool run_to_fault() {
     faults.pending.reset();
-    while (!faults.pending)
-      if (machine->run(~uint64_t{0}).reason != EndReason::kRunning) return false;
-    return true;
+    target.timeline().run_to(timeline::Timeline::kForever, true);
+    return faults.pending.has_value();
   }
 
   Console console;
@@ -194,7 +139,7 @@ TEST(Inspection, CommandsInARunningKernel) {
   Live undisturbed("demo", {.cpus = 2, .memory_bytes = 64 << 20, .la57 = true});
   while (undisturbed.run_to_fault()) continue;
   EXPECT_EQ(live.commands.run("ps"), "no CPU runs a task\n");
-  for (uint64_t at = 0; live.machine->run(at).reason == EndReason::kRunning;
+  for (uint64_t at = 0; live.target.timeline().run_to({at, 0}, true) != timeline::Timeline::Reached::kEnded;
        at = live.machine->icount() + 9973) {
     for (const char* line : {"when", "ps", "vma", "why $rsp", "walk $rip", "pt user", "frame 0x300"}) {
       std::istringstream lines(live.commands.run(line));

@@ -6,7 +6,6 @@
 #include <gelf.h>
 
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "debug/elf_image.h"

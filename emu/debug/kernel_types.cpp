@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <libelf.h>
 
-#include <memory>
 #include <optional>
 
 #include "debug/elf_image.h"

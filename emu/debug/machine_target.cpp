@@ -22,6 +22,20 @@ std::vector<timeline::Gate*> with(std::vector<timeline::Gate*> gates, timeline::
   return gates;
 }
 
+// Calls act(address, part) for what of `bytes`, which begin at `address`, lies in each page, until it returns
+// false. How many bytes it accepted.
+template <typename Byte, typename F>
+size_t by_pages(uint64_t address, std::span<Byte> bytes, F&& act) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const uint64_t at = address + done;
+    const size_t part = std::min<size_t>(bytes.size() - done, x86::kPageSize - (at & ~x86::kPageMask));
+    if (!act(at, bytes.subspan(done, part))) break;
+    done += part;
+  }
+  return done;
+}
+
 Watch entry_watch(const Catch& entry) {
   return {.address = entry.address, .bytes = 8, .reads = false, .writes = true, .physical = true};
 }
@@ -57,28 +71,18 @@ std::optional<x86::PhysicalAddress> MachineTarget::translate(unsigned cpu, uint6
 }
 
 size_t MachineTarget::read_physical(uint64_t address, std::span<uint8_t> bytes) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const uint64_t at = address + done;
+  return by_pages(address, bytes, [&](uint64_t at, std::span<uint8_t> part) {
     const uint8_t* host = machine_.ram().host(at);
-    if (host == nullptr) break;
-    const size_t part = std::min<size_t>(bytes.size() - done, x86::kPageSize - (at & ~x86::kPageMask));
-    std::memcpy(bytes.data() + done, host, part);
-    done += part;
-  }
-  return done;
+    if (host != nullptr) std::memcpy(part.data(), host, part.size());
+    return host != nullptr;
+  });
 }
 
 size_t MachineTarget::read(unsigned cpu, uint64_t address, std::span<uint8_t> bytes) {
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const uint64_t at = address + done;
-    const size_t part = std::min<size_t>(bytes.size() - done, x86::kPageSize - (at & ~x86::kPageMask));
+  return by_pages(address, bytes, [&](uint64_t at, std::span<uint8_t> part) {
     const auto physical = translate(cpu, at);
-    if (!physical || read_physical(*physical, bytes.subspan(done, part)) != part) break;
-    done += part;
-  }
-  return done;
+    return physical && read_physical(*physical, part) == part.size();
+  });
 }
 
 // ---- changing
@@ -106,43 +110,28 @@ Expected<void> MachineTarget::set_fpu(unsigned cpu, const FxsaveImage& image) {
   return {};
 }
 
-Expected<void> MachineTarget::write_physical(uint64_t address, std::span<const uint8_t> bytes) {
-  const auto in_pages = [&](auto&& act) {
-    for (size_t done = 0; done < bytes.size();) {
-      const uint64_t at = address + done;
-      const size_t part = std::min<size_t>(bytes.size() - done, x86::kPageSize - (at & ~x86::kPageMask));
-      if (!act(at, bytes.subspan(done, part))) return at;
-      done += part;
-    }
-    return uint64_t{0};
-  };
-  const auto is_ram = [&](uint64_t at, std::span<const uint8_t>) {
-    return machine_.ram().host(at) != nullptr;
-  };
-  if (const uint64_t bad = in_pages(is_ram); bad != 0)
-    return fail(ErrorKind::kUsage, fmt::format("there is no memory at physical address 0x{:x}", bad));
-  in_pages([&](uint64_t at, std::span<const uint8_t> part) {
-    machine_.write_ram(at, part);
+Expected<void> MachineTarget::write_pages(uint64_t address, std::span<const uint8_t> bytes, const char* kind,
+                                          const std::function<std::optional<uint64_t>(uint64_t)>& physical) {
+  std::vector<std::pair<x86::PhysicalAddress, std::span<const uint8_t>>> parts;
+  const size_t possible = by_pages(address, bytes, [&](uint64_t at, std::span<const uint8_t> part) {
+    const auto place = physical(at);
+    if (!place || machine_.ram().host(*place) == nullptr) return false;
+    parts.emplace_back(*place, part);
     return true;
   });
+  if (possible < bytes.size())
+    return fail(ErrorKind::kUsage, fmt::format("there is no memory at {} 0x{:x}", kind, address + possible));
+  for (const auto& [place, part] : parts) machine_.write_ram(place, part);
   if (!bytes.empty()) changed();
   return {};
 }
 
+Expected<void> MachineTarget::write_physical(uint64_t address, std::span<const uint8_t> bytes) {
+  return write_pages(address, bytes, "physical address", [](uint64_t at) { return std::optional(at); });
+}
+
 Expected<void> MachineTarget::write(unsigned cpu, uint64_t address, std::span<const uint8_t> bytes) {
-  std::vector<std::pair<x86::PhysicalAddress, std::span<const uint8_t>>> parts;
-  for (size_t done = 0; done < bytes.size();) {
-    const uint64_t at = address + done;
-    const size_t part = std::min<size_t>(bytes.size() - done, x86::kPageSize - (at & ~x86::kPageMask));
-    const auto physical = translate(cpu, at);
-    if (!physical || machine_.ram().host(*physical) == nullptr)
-      return fail(ErrorKind::kUsage, fmt::format("there is no memory at address 0x{:x}", at));
-    parts.emplace_back(*physical, bytes.subspan(done, part));
-    done += part;
-  }
-  for (const auto& [physical, part] : parts)
-    if (const auto written = write_physical(physical, part); !written) return written;
-  return {};
+  return write_pages(address, bytes, "address", [&](uint64_t at) { return translate(cpu, at); });
 }
 
 void MachineTarget::flush_tlbs() {
@@ -199,10 +188,8 @@ void MachineTarget::set_watches() {
 void MachineTarget::remember_entries() {
   entry_values_.clear();
   for (const auto& [number, entry] : catches_.all()) {
-    if (entry.kind != Catch::Kind::kEntry) continue;
-    uint64_t value = 0;
-    read_physical(entry.address, {reinterpret_cast<uint8_t*>(&value), sizeof value});
-    entry_values_[number] = value;
+    if (entry.kind == Catch::Kind::kEntry)
+      entry_values_[number] = TargetMemory(*this).read_entry(entry.address);
   }
 }
 
@@ -248,19 +235,11 @@ StopReport MachineTarget::go_to(uint64_t icount) {
   settle();
   timeline_.clear_interrupt();
   const Position wanted{icount, 0};
-  if (wanted < timeline_.start()) {
-    timeline_.go_to(timeline_.start());
-    return {.kind = StopReport::Kind::kHistoryStart,
-            .cpu = current_cpu(),
-            .watch = {},
-            .text = {},
-            .exit_value = {}};
-  }
-  const Reached reached = timeline_.go_to(wanted);
-  if (reached == Reached::kTarget)
-    return {
-        .kind = StopReport::Kind::kArrived, .cpu = current_cpu(), .watch = {}, .text = {}, .exit_value = {}};
-  return report(reached, std::nullopt, Direction::kForward);
+  const bool there = wanted >= timeline_.start();
+  const Reached reached = timeline_.go_to(there ? wanted : timeline_.start());
+  StopReport stop = report(reached, std::nullopt, Direction::kForward);
+  if (reached == Reached::kTarget && there) stop.kind = StopReport::Kind::kArrived;
+  return stop;
 }
 
 StopReport MachineTarget::report(Reached reached, const std::optional<DebugHit>& hit, Direction direction) {
@@ -312,8 +291,7 @@ StopReport MachineTarget::report_hit(const DebugHit& hit, Direction direction) {
 // The other side of the store is where the machine came from: nothing else stored there in between.
 std::string MachineTarget::entry_text(unsigned number, const Catch& entry, const DebugHit& hit,
                                       Direction direction) {
-  uint64_t here = 0;
-  read_physical(entry.address, {reinterpret_cast<uint8_t*>(&here), sizeof here});
+  const uint64_t here = TargetMemory(*this).read_entry(entry.address);
   const auto there = entry_values_.find(number);
   uint64_t before = there == entry_values_.end() ? here : there->second;
   uint64_t after = here;

@@ -4,7 +4,9 @@
 // the page tables as they are now (x86::peek_walk), not through a TLB.
 #pragma once
 
-#include <memory>
+#include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +65,8 @@ class MachineTarget final : public Target {
 
  private:
   std::optional<x86::PhysicalAddress> translate(unsigned cpu, uint64_t address);
+  Expected<void> write_pages(uint64_t address, std::span<const uint8_t> bytes, const char* kind,
+                             const std::function<std::optional<uint64_t>(uint64_t)>& physical);
   void changed() { changed_ = true; }
   void settle();
   void set_watches();

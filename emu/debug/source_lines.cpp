@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <list>
-#include <memory>
 #include <tuple>
 
 #include "debug/elf_image.h"

@@ -34,18 +34,25 @@ void Timeline::add_checkpoint(bool near) {
     checkpoint->second.near = checkpoint->second.near && near;
     return;
   }
-  StateWriter writer;
-  machine_.save_without_ram(writer);
-  checkpoint->second = {.state = writer.take(), .gates = {}, .near = near, .made = made_++};
-  for (const Gate* gate : gates_) checkpoint->second.gates.push_back(gate->count());
-  state_bytes_ += checkpoint->second.state.size();
-  const Ram& ram = machine_.ram();
-  pages_.insert(at, machine_.take_dirty_pages(), [&ram](uint64_t page) {
-    return PageHistory::Contents(ram.host(ram.page_address(page)), x86::kPageSize);
-  });
-  basis_ = at;
+  fill(checkpoint, machine_.take_dirty_pages());
+  checkpoint->second.near = near;
   drop_old_near();
   keep_to_budget();
+}
+
+// Of where the machine stands. `changed`: as for PageHistory::insert.
+void Timeline::fill(Checkpoints::iterator checkpoint, const std::vector<uint64_t>& changed) {
+  StateWriter writer;
+  machine_.save_without_ram(writer);
+  Checkpoint& made = checkpoint->second;
+  made = {.state = writer.take(), .gates = {}, .near = false, .made = made_++};
+  for (const Gate* gate : gates_) made.gates.push_back(gate->count());
+  state_bytes_ += made.state.size();
+  const Ram& ram = machine_.ram();
+  pages_.insert(checkpoint->first, changed, [&ram](uint64_t page) {
+    return PageHistory::Contents(ram.host(ram.page_address(page)), x86::kPageSize);
+  });
+  basis_ = checkpoint->first;
 }
 
 void Timeline::remove_checkpoint(Checkpoints::iterator checkpoint) {
@@ -114,7 +121,6 @@ void Timeline::restore(Position at) {
 }
 
 void Timeline::restart_history() {
-  const Position now = position();
   std::set<uint64_t> pages;
   for (const uint64_t page : machine_.take_dirty_pages()) pages.insert(page);
   pages_.all(pages);
@@ -122,18 +128,7 @@ void Timeline::restart_history() {
   state_bytes_ = 0;
   pages_ = {};
   for (Gate* gate : gates_) gate->forget_future();
-
-  StateWriter writer;
-  machine_.save_without_ram(writer);
-  Checkpoint& first = checkpoints_[now];
-  first.state = writer.take();
-  for (const Gate* gate : gates_) first.gates.push_back(gate->count());
-  state_bytes_ = first.state.size();
-  const Ram& ram = machine_.ram();
-  pages_.insert(now, {pages.begin(), pages.end()}, [&ram](uint64_t page) {
-    return PageHistory::Contents(ram.host(ram.page_address(page)), x86::kPageSize);
-  });
-  basis_ = now;
+  fill(checkpoints_.try_emplace(position()).first, {pages.begin(), pages.end()});
 }
 
 Timeline::Usage Timeline::usage() const {

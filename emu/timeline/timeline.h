@@ -83,6 +83,7 @@ class Timeline {
   Reached advance(Position target);
   void settle_at(Position target);
   void add_checkpoint(bool near);
+  void fill(Checkpoints::iterator checkpoint, const std::vector<uint64_t>& changed);
   void remove_checkpoint(Checkpoints::iterator checkpoint);
   void keep_to_budget();
   void drop_old_near();
