@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -100,9 +99,8 @@ Expected<int> debug(const BuiltInOptions& options, const CLI::App& command) {
   Repl repl((*session)->target(), (*session)->inspection(), (*session)->commands(), (*session)->kernel_elf(),
             out);
   repl.add_program((*session)->program_elf(), (*session)->program_bias());
-  // The kernel's own paths are relative; in a build folder its sources are next door.
-  const std::filesystem::path kernel((*session)->kernel_path());
-  repl.add_source_folder((kernel.parent_path().parent_path() / "minikernel").string());
+  if (const std::string sources = (*session)->kernel_sources(); !sources.empty())
+    repl.add_source_folder(sources);
   const InterruptsStop signals(repl);
   ::signal(SIGPIPE, SIG_IGN);
 

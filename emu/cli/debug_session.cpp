@@ -24,11 +24,8 @@ class ExecStop final : public MachineObserver {
   void on_tracepoint(const Moment& moment, const trace_abi::TraceRecord& record) override {
     if (static_cast<trace_abi::TraceType>(record.type) != trace_abi::TraceType::kExec) return;
     bias = record.args[1];
-    machine_.debug_control().request({.kind = DebugHit::Kind::kEvent,
-                                      .cpu = moment.cpu,
-                                      .before = machine_.position(),
-                                      .watch = {},
-                                      .text = {}});
+    machine_.debug_control().request(
+        {.kind = DebugHit::Kind::kEvent, .cpu = moment.cpu, .before = machine_.position()});
   }
   uint64_t bias = 0;
 
@@ -115,6 +112,12 @@ Expected<std::unique_ptr<DebugSession>> DebugSession::create(const DebugOptions&
   debug::add_inspection(session->commands_, *session->inspection_);
   debug::add_machine_commands(session->commands_, *session->inspection_, *session->target_);
   return session;
+}
+
+std::string DebugSession::kernel_sources() const {
+  const auto folder = std::filesystem::path(kernel_path_).parent_path().parent_path() / "minikernel";
+  std::error_code error;
+  return std::filesystem::exists(folder / "kernel.ld", error) ? folder.string() : "";
 }
 
 // Looks into the future; what comes out on the way is nobody's yet.

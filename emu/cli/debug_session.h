@@ -43,6 +43,9 @@ class DebugSession {
   debug::Commands& commands() { return commands_; }
   // Of the host, absolute.
   const std::string& kernel_path() const { return kernel_path_; }
+  // The kernel's debug information names its sources relative to this folder, which is next door to a build
+  // folder; empty where it is not there.
+  std::string kernel_sources() const;
   const std::string& program_path() const { return program_path_; }
   const std::vector<uint8_t>& kernel_elf() const { return kernel_; }
   const std::vector<uint8_t>& program_elf() const { return program_; }

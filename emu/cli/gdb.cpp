@@ -11,7 +11,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <thread>
 
 #include "cli/commands.h"
@@ -70,10 +69,7 @@ std::vector<std::string> gdb_words(const DebugSession& session, const std::strin
   else
     execute(fmt::format("add-symbol-file {} -o 0x{:x}", session.program_path(), session.program_bias()));
   execute("add-symbol-file " + session.kernel_path());
-  // The kernel's debug information names its sources from there; an installed mmuscope comes without.
-  const auto sources =
-      std::filesystem::path(session.kernel_path()).parent_path().parent_path() / "minikernel";
-  if (std::filesystem::exists(sources / "kernel.ld")) execute("directory " + sources.string());
+  if (const std::string sources = session.kernel_sources(); !sources.empty()) execute("directory " + sources);
   execute("set confirm on");
   execute("target remote " + address);
   return words;

@@ -70,7 +70,6 @@ void Catches::put(const trace::Event& event) {
     debug.request({.kind = DebugHit::Kind::kEvent,
                    .cpu = event.moment.cpu,
                    .before = machine_.position(),
-                   .watch = {},
                    .text = fmt::format("Catchpoint {}, pid {}: {}", number, event.moment.pid,
                                        event_text(event, names_))});
     return;

@@ -197,7 +197,7 @@ std::optional<trace_abi::FaultOutcome> outcome_named(const std::string& name) {
 }
 
 Expected<Catch> parse_fault(const std::vector<std::string>& words) {
-  Catch wanted{.kind = Catch::Kind::kFault, .about = {}};
+  Catch wanted{.kind = Catch::Kind::kFault};
   for (const std::string& word : words) {
     const auto outcome = outcome_named(word);
     const auto pid = parse_number(word);
@@ -213,7 +213,7 @@ Expected<Catch> parse_fault(const std::vector<std::string>& words) {
 }
 
 Expected<Catch> parse_syscall(const std::vector<std::string>& words) {
-  Catch wanted{.kind = Catch::Kind::kSyscall, .about = {}};
+  Catch wanted{.kind = Catch::Kind::kSyscall};
   if (words.size() > 1) return bad_arguments();
   if (words.empty()) return wanted;
   wanted.number = parse_number(words[0]);
@@ -258,7 +258,7 @@ Expected<Catch> parse_catch(const Here& here, const std::vector<std::string>& wo
   if (words[0] != "tlb") return bad_arguments();
   const auto address = here.inspection.address(rest[0]);
   if (!address) return std::unexpected(address.error());
-  return Catch{.kind = Catch::Kind::kTlb, .address = *address, .about = {}};
+  return Catch{.kind = Catch::Kind::kTlb, .address = *address};
 }
 
 Expected<std::string> catch_event(const Here& here, const Arguments& arguments) {

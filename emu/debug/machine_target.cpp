@@ -47,15 +47,12 @@ MachineTarget::MachineTarget(Machine& machine, std::vector<timeline::Gate*> gate
     : machine_(machine),
       catches_(machine),
       timeline_(machine, with(std::move(gates), &event_gate_), options) {
-  catch_tap_.add(catches_);
-  machine_.add_observer(catch_tap_);
-  machine_.add_observer(event_counter_);
+  tap_.add(catches_);
+  tap_.add(counter_);
+  machine_.add_observer(tap_);
 }
 
-MachineTarget::~MachineTarget() {
-  machine_.remove_observer(catch_tap_);
-  machine_.remove_observer(event_counter_);
-}
+MachineTarget::~MachineTarget() { machine_.remove_observer(tap_); }
 
 // ---- looking
 

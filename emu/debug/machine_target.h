@@ -79,11 +79,17 @@ class MachineTarget final : public Target {
   StopReport run(Direction direction);
 
   Machine& machine_;
+  // Counts events, so that going back knows their numbers.
+  struct Counter final : trace::EventSink {
+    explicit Counter(timeline::Gate& gate) : gate(gate) {}
+    void put(const trace::Event&) override { gate.pass(); }
+    timeline::Gate& gate;
+  };
+
   Catches catches_;
-  trace::EventTap catch_tap_;
+  trace::EventTap tap_;
   timeline::Gate event_gate_;
-  MachineObserver nobody_;
-  timeline::GatedObserver event_counter_{event_gate_, nobody_};
+  Counter counter_{event_gate_};
   timeline::Timeline timeline_;
   std::vector<Watch> watches_;                 // of the front end; those of catches come on top
   std::map<unsigned, uint64_t> entry_values_;  // of Catch::Kind::kEntry, before the machine moves

@@ -113,8 +113,7 @@ void MachineCore::watch_access(const Vcpu& vcpu, std::optional<x86::LinearAddres
                      .before = before,
                      .watch = watch,
                      .address = at + (std::max(seen, *wanted) - *wanted),
-                     .write = write,
-                     .text = {}});
+                     .write = write});
     }
   }
 }

@@ -70,8 +70,6 @@ void Vcpu::report_step() {
   core_.debug.request({.kind = DebugHit::Kind::kStep,
                        .cpu = index_,
                        .before = step_done_->before,
-                       .watch = {},
-                       .text = {},
                        .event = step_done_->event});
   step_done_.reset();
 }
@@ -140,11 +138,7 @@ bool Vcpu::at_breakpoint() {
 void Vcpu::stop_at_breakpoint() {
   report_step();  // which came to this position; the breakpoint is of the next one
   core_.debug.stop = true;
-  core_.debug.request({.kind = DebugHit::Kind::kBreakpoint,
-                       .cpu = index_,
-                       .before = core_.position(),
-                       .watch = {},
-                       .text = {}});
+  core_.debug.request({.kind = DebugHit::Kind::kBreakpoint, .cpu = index_, .before = core_.position()});
 }
 
 // True when something was delivered, or the CPU woke up.
