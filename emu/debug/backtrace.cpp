@@ -91,10 +91,13 @@ std::vector<Frame> Unwinder::frames(unsigned cpu, size_t most) const {
 }
 
 std::optional<Frame> Unwinder::caller(const Frame& frame, const CpuMemory& memory) const {
-  if (is_kernel_entry(symbols_, frame.lookup()))
-    return interrupted_frame(frame, memory, symbols_, disassembler_);
-  for (const auto& image : images_)
-    if (auto answer = image->frames.caller(frame, memory)) return answer->caller;
+  for (const auto& image : images_) {
+    auto answer = image->frames.caller(frame, memory);
+    if (!answer) continue;
+    if (answer->caller && is_kernel_entry(symbols_, frame.lookup()))
+      answer->caller->entered_by = kernel_entered_by(frame, answer->cfa, memory, symbols_);
+    return answer->caller;
+  }
   if (auto found = by_first_instructions(frame, memory)) return found;
   if (auto found = by_call_on_stack(frame, memory)) return found;
   return by_frame_pointer(frame, memory);

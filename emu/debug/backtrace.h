@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The calls that led to where a CPU stands. A frame's caller comes from, in this order: the call frame
-// information of its image (DWARF 5, 6.4; .eh_frame or .debug_frame, read by libdw); where the kernel was
-// entered, the registers that entry.S saved (kernel_entry.h); the first instructions of a function; the call
+// information of its image (DWARF 5, 6.4; .eh_frame or .debug_frame, read by libdw), which leads over the
+// kernel's border, too (kernel_entry.h); the first instructions of a function; the call
 // instruction whose return address is on the stack and that calls this very function; a frame pointer.
 // The last two are guesses, for libraries that tell nothing about their frames (musl).
 #pragma once

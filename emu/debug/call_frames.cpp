@@ -135,13 +135,13 @@ std::optional<CallFrames::Answer> CallFrames::caller(const Frame& frame, const C
     Dwarf_Frame* rules = nullptr;
     if (table == nullptr || dwarf_cfi_addrframe(table, frame.lookup() - bias_, &rules) != 0) continue;
     const std::unique_ptr<Dwarf_Frame, Free> owner(rules);
-    return Answer{apply(rules, frame, memory)};
+    return apply(rules, frame, memory);
   }
   return {};
 }
 
-std::optional<Frame> CallFrames::apply(Dwarf_Frame_s* rules, const Frame& frame,
-                                       const CpuMemory& memory) const {
+CallFrames::Answer CallFrames::apply(Dwarf_Frame_s* rules, const Frame& frame,
+                                     const CpuMemory& memory) const {
   Dwarf_Op* operations = nullptr;
   size_t count = 0;
   bool signal = false;
@@ -176,7 +176,7 @@ std::optional<Frame> CallFrames::apply(Dwarf_Frame_s* rules, const Frame& frame,
       caller.gpr[kGprOfDwarf[number]] = value;
     }
   }
-  return caller;
+  return {.caller = caller, .cfa = cfa->value};
 }
 
 }  // namespace mmuscope::debug

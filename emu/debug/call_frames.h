@@ -26,12 +26,13 @@ class CallFrames {
 
   struct Answer {
     std::optional<Frame> caller;  // nothing: this is the outermost frame, or memory is not there
+    uint64_t cfa = 0;             // the frame's, if there is a caller
   };
   // Nothing when it does not cover the address.
   std::optional<Answer> caller(const Frame& frame, const CpuMemory& memory) const;
 
  private:
-  std::optional<Frame> apply(Dwarf_Frame_s* rules, const Frame& frame, const CpuMemory& memory) const;
+  Answer apply(Dwarf_Frame_s* rules, const Frame& frame, const CpuMemory& memory) const;
 
   ElfHandle elf_;
   DwarfHandle dwarf_;

@@ -124,15 +124,23 @@ syscall_entry:
         swapgs
         mov     %rsp, %gs:PERCPU_SCRATCH
         mov     %gs:PERCPU_STACK, %rsp
+        .cfi_undefined %rip                     # the user's RSP is where no rule can say
         push    $USER_DATA
         push    %gs:PERCPU_SCRATCH
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rsp, -16
+        .cfi_register %rip, %rcx
         push    %r11                            # RFLAGS
+        .cfi_adjust_cfa_offset 8
         push    $USER_CODE
+        .cfi_adjust_cfa_offset 8
         push    %rcx                            # RIP
+        .cfi_adjust_cfa_offset 8
+        .cfi_offset %rip, -40
         push    %rax                            # as error code: the number, which RAX will not keep
+        .cfi_adjust_cfa_offset 8
         push    $VECTOR_SYSCALL
-        .cfi_endproc
-        begin_frame 56
+        .cfi_adjust_cfa_offset 8
         push_registers
         mov     %rsp, %rdi
         call    handle_syscall_trap
@@ -140,7 +148,8 @@ syscall_entry:
         jz      return_from_trap
         pop_registers                           # RCX and R11 hold RIP and RFLAGS
         mov     FRAME_RSP - FRAME_VECTOR(%rsp), %rsp
-        .cfi_def_cfa %rsp, 0
+        .cfi_def_cfa_offset 0
+        .cfi_val_offset %rsp, 0
         .cfi_register %rip, %rcx
         swapgs
         sysretq
