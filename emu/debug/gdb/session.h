@@ -122,8 +122,6 @@ class Session {
   std::string thread_list_xml();
   Reply thread_list() const;
   Reply answer_monitor(std::string_view digits);
-  std::string monitor_physical(std::string_view argument);
-  std::string monitor_kernel_steps(std::string_view argument);
 
   Target& target_;
   Transport& transport_;

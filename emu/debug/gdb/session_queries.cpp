@@ -25,6 +25,15 @@ constexpr std::string_view kMemoryMap =
     "<memory type=\"ram\" start=\"0x8000000000000000\" length=\"0x8000000000000000\"/>\n"
     "</memory-map>\n";
 
+// `NAME [on|off]` sets, or leaves, `value`. Nothing: `text` is about something else; false: it has another
+// argument.
+std::optional<bool> switched(std::string_view name, std::string_view text, bool& value) {
+  if (!text.starts_with(name) || (text.size() > name.size() && text[name.size()] != ' ')) return {};
+  const std::string_view argument = trim(text.substr(name.size()));
+  if (argument == "on" || argument == "off") value = argument == "on";
+  return argument.empty() || argument == "on" || argument == "off";
+}
+
 }  // namespace
 
 std::optional<Session::Reply> Session::answer_query(std::string_view packet) {
@@ -134,14 +143,12 @@ Session::Reply Session::answer_monitor(std::string_view digits) {
   if (!text) return kMalformed;
   std::string_view argument = trim(*text);
   std::string said;
-  const auto own = [argument](std::string_view name) {
-    return argument == name || (argument.starts_with(name) && argument[name.size()] == ' ');
-  };
-  constexpr std::string_view kPhysical = "physical", kKernelSteps = "kernel-steps";
-  if (own(kPhysical)) {
-    said = monitor_physical(trim(argument.substr(kPhysical.size())));
-  } else if (own(kKernelSteps)) {
-    said = monitor_kernel_steps(trim(argument.substr(kKernelSteps.size())));
+  if (const auto physical = switched("physical", argument, physical_)) {
+    said = !*physical ? "physical on|off" : physical_ ? "addresses are physical" : "addresses are linear";
+  } else if (const auto steps = switched("kernel-steps", argument, kernel_steps_)) {
+    said = !*steps         ? "kernel-steps on|off"
+           : kernel_steps_ ? "steps of a program go into the kernel"
+                           : "steps of a program go over the kernel";
   } else if (options_.monitor) {
     link_.take_interrupts();
     transport_.run_watched([&] { said = options_.monitor(argument); }, [this] { target_.interrupt(); });
@@ -152,24 +159,6 @@ Session::Reply Session::answer_monitor(std::string_view digits) {
   }
   if (!said.empty()) print(said);
   return kOk;
-}
-
-std::string Session::monitor_physical(std::string_view argument) {
-  if (argument == "on" || argument == "off") {
-    physical_ = argument == "on";
-  } else if (!argument.empty()) {
-    return "physical on|off";
-  }
-  return physical_ ? "addresses are physical" : "addresses are linear";
-}
-
-std::string Session::monitor_kernel_steps(std::string_view argument) {
-  if (argument == "on" || argument == "off") {
-    kernel_steps_ = argument == "on";
-  } else if (!argument.empty()) {
-    return "kernel-steps on|off";
-  }
-  return kernel_steps_ ? "steps of a program go into the kernel" : "steps of a program go over the kernel";
 }
 
 }  // namespace mmuscope::debug::gdb
