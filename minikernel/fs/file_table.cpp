@@ -55,6 +55,19 @@ long FileTable::close(int fd) {
   return 0;
 }
 
+Ref<FileTable> FileTable::clone() const {
+  Ref<FileTable> copy = make<FileTable>();
+  if (!copy) return copy;
+  for (int fd = 0; fd < kMaxFiles; ++fd)
+    if (is_open(fd) && copy->replace(fd, get(fd), close_on_exec(fd)) < 0) return nullptr;
+  return copy;
+}
+
+void FileTable::close_on_exec_all() {
+  for (int fd = 0; fd < kMaxFiles; ++fd)
+    if (close_on_exec(fd)) close(fd);
+}
+
 bool FileTable::close_on_exec(int fd) const {
   Slot* entry = slot(fd);
   return entry != nullptr && entry->close_on_exec;

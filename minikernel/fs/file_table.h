@@ -30,6 +30,8 @@ class FileTable : public RefCounted {
   long replace(int fd, Ref<File> file, bool close_on_exec);
   long close(int fd);
 
+  Ref<FileTable> clone() const;
+  void close_on_exec_all();
   bool close_on_exec(int fd) const;
   void set_close_on_exec(int fd, bool value);
 

@@ -41,7 +41,7 @@ class InitramfsFile final : public Inode {
     bool added = false;
     Pfn pfn = pages_.find_or_add(index, &added);
     if (pfn != 0 && added) read_kernel(index * kPageSize, phys_to_virt(pfn * kPageSize), kPageSize);
-    return pfn;
+    return pfn != 0 && frame_get(pfn) ? pfn : 0;
   }
 
   void opened() override { ++openers_; }

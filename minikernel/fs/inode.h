@@ -59,7 +59,8 @@ class Inode : public RefCounted {
   virtual bool mappable() const { return false; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
-  // The frame that holds page `index`, which lies inside the file; 0 when memory is out.
+  // The frame that holds page `index`, which lies inside the file, with a reference for the caller; 0 when
+  // memory is out.
   virtual Pfn page(uint64_t index);
   virtual bool page_cached(uint64_t) const { return false; }
 

@@ -11,7 +11,10 @@ class Shmem final : public Inode {
   explicit Shmem(uint64_t bytes) : Inode(S_IFREG | 0777) { size = bytes; }
   bool mappable() const override { return true; }
   bool page_cached(uint64_t index) const override { return pages_.find(index) != 0; }
-  Pfn page(uint64_t index) override { return pages_.find_or_add(index); }
+  Pfn page(uint64_t index) override {
+    Pfn pfn = pages_.find_or_add(index);
+    return pfn != 0 && frame_get(pfn) ? pfn : 0;
+  }
   void opened() override { ++openers_; }
   void closed() override {
     if (--openers_ == 0) pages_.clear();
