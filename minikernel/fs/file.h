@@ -10,6 +10,7 @@
 #include "fs/dentry.h"
 #include "fs/inode.h"
 #include "lib/ref.h"
+#include "lib/result.h"
 
 namespace mk {
 
@@ -32,5 +33,8 @@ class File : public RefCounted {
  private:
   Ref<Dentry> dentry_;
 };
+
+// A file that no name leads to. ENOMEM.
+Result<Ref<File>> open_nameless(Ref<Inode> inode, unsigned flags);
 
 }  // namespace mk

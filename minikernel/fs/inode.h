@@ -23,6 +23,7 @@
 namespace mk {
 
 class File;
+class WaitQueue;
 
 struct UserBuffer {
   uint64_t address;
@@ -49,6 +50,11 @@ class Inode : public RefCounted {
   virtual long write(File&, uint64_t, UserBuffer) { return -EINVAL; }
   virtual long ioctl(File&, unsigned, uint64_t) { return -ENOTTY; }
   virtual short poll(File&);  // POLLIN, POLLOUT: what would not block
+  // What wakes when poll() may say something else; null: it never does.
+  virtual WaitQueue* poll_queue() { return nullptr; }
+  // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
+  virtual void look_for_input() {}
+  virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
   virtual bool seekable() const { return is_regular() || is_directory(); }
 
   // Contents for the kernel's own use; short at the end of the file.

@@ -149,6 +149,13 @@ Result<Ref<File>> vfs_open(const Ref<Dentry>& base, const char* path, unsigned f
   return file;
 }
 
+Result<Ref<File>> open_nameless(Ref<Inode> inode, unsigned flags) {
+  Ref<Dentry> dentry = make<Dentry>(nullptr, inode);
+  Ref<File> file = dentry ? make<File>(dentry, flags) : nullptr;
+  if (!file) return Errno{ENOMEM};
+  return file;
+}
+
 Result<Dentry*> make_directory(Dentry& parent, const char* name, size_t length) {
   Dentry* existing = parent.find_child(name, length);
   if (existing != nullptr) {

@@ -37,6 +37,7 @@ class Waiter {
 
 class WaitQueue {
  public:
+  bool empty() const { return __atomic_load_n(&first_, __ATOMIC_ACQUIRE) == nullptr; }
   void wake();  // all, those that came first first
 
  private:

@@ -54,8 +54,6 @@ long sys_pread64(int fd, UserAddress buffer, uint64_t size, int64_t offset);
 long sys_pwrite64(int fd, UserAddress buffer, uint64_t size, int64_t offset);
 long sys_lseek(int fd, int64_t offset, unsigned whence);
 long sys_ioctl(int fd, unsigned command, uint64_t argument);
-long sys_poll(UserAddress fds, unsigned count, int timeout_ms);
-long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size);
 long sys_getdents64(int fd, UserAddress buffer, unsigned size);
 // descriptors.cpp
 long sys_open(UserAddress path, int flags, unsigned mode);
@@ -148,6 +146,25 @@ long sys_tkill(int tid, int number);
 long sys_tgkill(int tgid, int tid, int number);
 long sys_rt_sigqueueinfo(int pid, int number, UserAddress info);
 long sys_rt_tgsigqueueinfo(int tgid, int tid, int number, UserAddress info);
+// poll.cpp
+long sys_poll(UserAddress fds, unsigned count, int timeout_ms);
+long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size);
+long sys_select(int count, UserAddress in, UserAddress out, UserAddress priority, UserAddress timeout);
+long sys_pselect6(int count, UserAddress in, UserAddress out, UserAddress priority, UserAddress timeout,
+                  UserAddress mask_and_size);
+long sys_pipe(UserAddress out);
+long sys_pipe2(UserAddress out, int flags);
+long sys_eventfd(unsigned value);
+long sys_eventfd2(unsigned value, int flags);
+// epoll.cpp
+long sys_epoll_create(int size);
+long sys_epoll_create1(int flags);
+long sys_epoll_ctl(int epfd, int operation, int fd, UserAddress event);
+long sys_epoll_wait(int epfd, UserAddress events, int most, int timeout_ms);
+long sys_epoll_pwait(int epfd, UserAddress events, int most, int timeout_ms, UserAddress mask,
+                     uint64_t mask_size);
+long sys_epoll_pwait2(int epfd, UserAddress events, int most, UserAddress timeout, UserAddress mask,
+                      uint64_t mask_size);
 // time.cpp
 long sys_clock_gettime(int clock, UserAddress out);
 long sys_clock_getres(int clock, UserAddress out);

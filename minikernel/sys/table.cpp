@@ -173,6 +173,18 @@ constexpr Table make_table() {
   h[__NR_setreuid] = call<sys_setuid>;
   h[__NR_setregid] = call<sys_setuid>;
   h[__NR_getresgid] = call<sys_getresuid>;
+  h[__NR_select] = call<sys_select>;
+  h[__NR_pselect6] = call<sys_pselect6>;
+  h[__NR_pipe] = call<sys_pipe>;
+  h[__NR_pipe2] = call<sys_pipe2>;
+  h[__NR_eventfd] = call<sys_eventfd>;
+  h[__NR_eventfd2] = call<sys_eventfd2>;
+  h[__NR_epoll_create] = call<sys_epoll_create>;
+  h[__NR_epoll_create1] = call<sys_epoll_create1>;
+  h[__NR_epoll_ctl] = call<sys_epoll_ctl>;
+  h[__NR_epoll_wait] = call<sys_epoll_wait>;
+  h[__NR_epoll_pwait] = call<sys_epoll_pwait>;
+  h[__NR_epoll_pwait2] = call<sys_epoll_pwait2>;
   h[__NR_rseq] = declined;
   h[__NR_sendfile] = declined;
   return table;
