@@ -129,7 +129,6 @@ long Pipe::write(const File& file, UserBuffer buffer) {
   while (done < buffer.size) {
     {
       MutexGuard guard(mutex_);
-      bool was_empty = empty();
       long error = 0;
       if (!has_readers()) {
         siginfo_t info = {};
@@ -148,7 +147,7 @@ long Pipe::write(const File& file, UserBuffer buffer) {
         error = append({buffer.address + done, buffer.size - done});
         if (error > 0) done += static_cast<size_t>(error);
       }
-      if (was_empty && done > 0) changed_.wake();
+      if (done > 0) changed_.wake();
       if (error < 0) return done > 0 ? static_cast<long>(done) : error;
       if (done == buffer.size) break;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // epoll(7), as far as programs with a handful of descriptors use it: level-triggered, EPOLLONESHOT, and
-// EPOLLET as "not again before it has been quiet in between". A descriptor is known by its number and its
-// open file; one that is closed leaves the set when that is next looked at.
+// EPOLLET as "when the file has woken its waiters since it was last told". A descriptor is known by its number
+// and its open file; one that is closed leaves the set when that is next looked at.
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/poll.h>
@@ -32,7 +32,7 @@ class Epoll final : public Inode {
     switch (operation) {
       case EPOLL_CTL_ADD: {
         if (*link != nullptr) return -EEXIST;
-        Item* item = create<Item>(Item{fd, file.raw(), event, false, true, nullptr});
+        Item* item = create<Item>(Item{fd, file.raw(), event, 0, false, true, nullptr});
         if (item == nullptr) return -ENOMEM;
         *link = item;
         return 0;
@@ -41,7 +41,7 @@ class Epoll final : public Inode {
         if (*link == nullptr) return -ENOENT;
         (*link)->event = event;
         (*link)->armed = true;
-        (*link)->was_ready = false;
+        (*link)->told = false;
         return 0;
       case EPOLL_CTL_DEL:
         if (*link == nullptr) return -ENOENT;
@@ -60,9 +60,12 @@ class Epoll final : public Inode {
       if (!item->armed || file.raw() != item->file) continue;
       auto ready = static_cast<uint32_t>(file->inode().poll(*file)) &
                    (item->event.events | EPOLLERR | EPOLLHUP) & ~kModes;
-      bool again = item->was_ready && (item->event.events & EPOLLET);
-      item->was_ready = ready != 0;
-      if (ready == 0 || again) continue;
+      if (ready == 0) continue;
+      const WaitQueue* queue = file->inode().poll_queue();
+      uint32_t wakes = queue != nullptr ? queue->wakes() : 0;
+      if (item->told && item->wakes == wakes && (item->event.events & EPOLLET)) continue;
+      item->wakes = wakes;
+      item->told = true;
       epoll_event event = {ready, item->event.data};
       if (!put_user(out + static_cast<uint64_t>(count) * sizeof(event), event))
         return count > 0 ? count : -EFAULT;
@@ -87,7 +90,8 @@ class Epoll final : public Inode {
     int fd;
     const File* file;  // to know it by, not to use
     epoll_event event;
-    bool was_ready;
+    uint32_t wakes;  // of the file's queue when it was last told
+    bool told;
     bool armed;
     Item* next;
   };
