@@ -15,7 +15,6 @@
 #include "lib/assert.h"
 #include "lib/log.h"
 #include "lib/string.h"
-#include "mm/page_cache.h"
 #include "proc/exec.h"
 #include "proc/task.h"
 
@@ -102,6 +101,7 @@ void say_why(const char* path, long error) {
 
 void init_exited(int status) {
   trace(TraceType::kTaskSwitch, 0, 0);
+  vfs_forget_all_since_boot();
   size_t now = free_frame_count();
   if (now != free_at_start) panic("frames: %lu free, %lu before the first program", now, free_at_start);
   log("frames: %lu free, as before the first program", now);
@@ -119,6 +119,8 @@ void kernel_main() {
   }
   dev_init();
   self_init();
+  if (place_directory("/tmp", 01777) != 0) panic("cannot make /tmp: is it a file in the initramfs?");
+  vfs_boot_finished();
   free_at_start = free_frame_count();
   start_init();
 }

@@ -12,6 +12,7 @@
 #include "arch/x86_64/trap_frame.h"
 #include "fs/file_table.h"
 #include "lib/ref.h"
+#include "lib/spinlock.h"
 #include "mm/address_space.h"
 #include "proc/signal.h"
 
@@ -20,8 +21,21 @@ namespace mk {
 // Where a process is in the tree of files.
 class FileSystemContext : public RefCounted {
  public:
+  // By these when other threads may run.
+  Ref<Dentry> working_directory() {
+    SpinlockGuard guard(lock_);
+    return directory;
+  }
+  void set_working_directory(Ref<Dentry> wanted) {
+    SpinlockGuard guard(lock_);
+    directory.swap(wanted);
+  }
+
   Ref<Dentry> directory;  // the working directory
   uint32_t umask = 022;
+
+ private:
+  Spinlock lock_;
 };
 
 struct Limit {
