@@ -10,7 +10,8 @@
 #include "boot/init_cpu.h"
 #include "fs/dev.h"
 #include "fs/initramfs.h"
-#include "fs/self.h"
+#include "fs/proc/proc.h"
+#include "fs/sysfs.h"
 #include "fs/vfs.h"
 #include "lib/assert.h"
 #include "lib/log.h"
@@ -118,7 +119,8 @@ void kernel_main() {
     log("initramfs: %lu entries", entries);
   }
   dev_init();
-  self_init();
+  proc_init();
+  sysfs_init();
   if (place_directory("/tmp", 01777) != 0) panic("cannot make /tmp: is it a file in the initramfs?");
   vfs_boot_finished();
   free_at_start = free_frame_count();

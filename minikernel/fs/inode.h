@@ -93,7 +93,9 @@ class Inode : public RefCounted {
   virtual Result<Pfn> get_page(uint64_t index);
   // The same without a reference of its own, 0 for both errors: only while nothing else can run.
   Pfn page(uint64_t index);
-  virtual bool page_cached(uint64_t) const { return false; }
+  // The frame in the cache now, without a reference; 0 when there is none.
+  virtual Pfn cached_page(uint64_t) const { return 0; }
+  bool page_cached(uint64_t index) const { return cached_page(index) != 0; }
 
   // For mmap(MAP_SHARED) with or without PROT_WRITE: -EPERM when a seal forbids it; else whether the area may
   // become writable later (VM_MAYWRITE), which is never more than the open file allows.

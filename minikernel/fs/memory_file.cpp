@@ -88,9 +88,9 @@ Result<Pfn> MemoryFile::get_page(uint64_t index) {
   return pfn;
 }
 
-bool MemoryFile::page_cached(uint64_t index) const {
+Pfn MemoryFile::cached_page(uint64_t index) const {
   SpinlockGuard guard(lock_);
-  return pages_.find(index) != 0;
+  return pages_.find(index);
 }
 
 // Holes and what only the origin has are read without making pages of them.

@@ -45,7 +45,7 @@ class MemoryFile : public Inode {
 
   bool mappable() const override { return true; }
   Result<Pfn> get_page(uint64_t index) override;
-  bool page_cached(uint64_t index) const override;
+  Pfn cached_page(uint64_t index) const override;
   Result<bool> map_shared(bool writes) override;
   long writable_mapping_added() override;
   void writable_mapping_removed() override;

@@ -189,6 +189,15 @@ long sys_fallocate(int fd, int mode, int64_t offset, int64_t length) {
   return inode.allocate(mode, static_cast<uint64_t>(offset), static_cast<uint64_t>(length));
 }
 
+// Advice about pages that are in memory anyway.
+long sys_fadvise64(int fd, int64_t, int64_t length, int advice) {
+  constexpr int kLast = 5;  // POSIX_FADV_NOREUSE
+  Ref<File> file = current().files->get(fd);
+  if (!file || file->path_only()) return -EBADF;
+  if (S_ISFIFO(file->inode().mode)) return -ESPIPE;
+  return length < 0 || advice < 0 || advice > kLast ? -EINVAL : 0;
+}
+
 long sys_umask(unsigned mask) {
   uint32_t old = current().fs->umask;
   current().fs->umask = mask & 0777;

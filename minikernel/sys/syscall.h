@@ -126,6 +126,7 @@ long sys_utime(UserAddress path, UserAddress times);
 long sys_truncate(UserAddress path, int64_t size);
 long sys_ftruncate(int fd, int64_t size);
 long sys_fallocate(int fd, int mode, int64_t offset, int64_t length);
+long sys_fadvise64(int fd, int64_t offset, int64_t length, int advice);
 long sys_umask(unsigned mask);
 // transfers.cpp
 long sys_sendfile(int out, int in, UserAddress offset, uint64_t count);

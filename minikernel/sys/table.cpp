@@ -129,6 +129,7 @@ constexpr Table make_table() {
   h[__NR_utime] = call<sys_utime>;
   h[__NR_truncate] = call<sys_truncate>;
   h[__NR_ftruncate] = call<sys_ftruncate>;
+  h[__NR_fadvise64] = call<sys_fadvise64>;
   h[__NR_fallocate] = call<sys_fallocate>;
   h[__NR_sendfile] = call<sys_sendfile>;
   h[__NR_copy_file_range] = call<sys_copy_file_range>;
