@@ -164,12 +164,12 @@ struct Rename {
     if (exchange && !target_is_directory && to.wants_directory()) return -ENOTDIR;
     if (to_directory.is_below_locked(*source)) return -EINVAL;
     if (target != nullptr && from_directory.is_below_locked(*target)) return exchange ? -EINVAL : -ENOTEMPTY;
+    if (is_fixed(source->inode()) || (target != nullptr && is_fixed(target->inode()))) return -EBUSY;
     if (target == nullptr) return to_directory.is_removed() ? -ENOENT : 0;
     if (&source->inode() == &target->inode()) return 1;
     if (exchange) return 0;
     if (source_is_directory && !target_is_directory) return -ENOTDIR;
     if (!source_is_directory && target_is_directory) return -EISDIR;
-    if (is_fixed(source->inode()) || is_fixed(target->inode())) return -EBUSY;
     return target->first_child_locked() != nullptr ? -ENOTEMPTY : 0;
   }
 };

@@ -195,6 +195,15 @@ long sys_ioctl(int fd, unsigned command, uint64_t argument) {
     case FIONCLEX:
       current().files->set_close_on_exec(fd, false);
       return 0;
+    case FIONBIO: {
+      int on;
+      if (!get_user(on, argument)) return -EFAULT;
+      file->flags = on != 0 ? file->flags | O_NONBLOCK : file->flags & ~static_cast<unsigned>(O_NONBLOCK);
+      return 0;
+    }
+    case FIONREAD:
+      if (!file->inode().is_regular()) break;
+      return put_user(argument, static_cast<int>(file->inode().size - file->position)) ? 0 : -EFAULT;
   }
   return file->inode().ioctl(*file, command, argument);
 }

@@ -37,7 +37,6 @@ long copy(End& from, End& to, uint64_t bytes) {
     moved = from.file.inode().read_kernel(from.offset, buffer, min(bytes - done, kPart));
     if (moved <= 0) break;
     long read = moved;
-    if (to.file.appends()) to.offset = to.file.inode().size;
     moved = to.file.inode().write_kernel(to.file, to.offset, buffer, static_cast<size_t>(read));
     if (moved <= 0) break;
     from.offset += static_cast<uint64_t>(moved);

@@ -38,14 +38,20 @@ class ProcessTextFile final : public TextFile {
     number = process_inode_number(id, file);
   }
 
-  // Of comm the name counts; oom_score_adj and its like are accepted, and nothing changes.
+  // comm and oom_score_adj.
   long write(File&, uint64_t, UserBuffer buffer) override {
     char text[32] = {};
     size_t length = min(buffer.size, sizeof(text) - 1);
     if (!copy_from_user(text, buffer.address, length)) return -EFAULT;
-    if (text_ != proc_comm) return static_cast<long>(buffer.size);
     if (char* end = strchr(text, '\n'); end != nullptr) *end = 0;
-    return set_process_name(id_.pid, id_.tid, text) ? static_cast<long>(buffer.size) : -ESRCH;
+    if (text_ == proc_comm)
+      return set_process_name(id_.pid, id_.tid, text) ? static_cast<long>(buffer.size) : -ESRCH;
+    bool negative = text[0] == '-';
+    int value = 0;
+    if (text_ != proc_oom_score_adj || !parse_number_name(text + negative, strlen(text + negative), value) ||
+        value > 1000)
+      return -EINVAL;
+    return set_oom_score_adj(id_.pid, negative ? -value : value) ? static_cast<long>(buffer.size) : -ESRCH;
   }
 
  protected:

@@ -7,6 +7,11 @@
 #include "lib/string.h"
 
 namespace mk {
+namespace {
+
+int oom_score_adj;
+
+}  // namespace
 
 bool process_info(int pid, int tid, ProcessInfo& info) {
   Task& task = current();
@@ -20,6 +25,7 @@ bool process_info(int pid, int tid, ProcessInfo& info) {
   info.fs = task.fs;
   info.start_ns = task.start_ns;
   info.user_ns = now_ns() - task.start_ns;
+  info.oom_score_adj = oom_score_adj;
   info.minor_faults = task.minor_faults;
   info.pending = task.signals.pending;
   info.blocked = task.signals.blocked;
@@ -41,6 +47,12 @@ bool set_process_name(int pid, int tid, const char* name) {
   if (pid != task.tgid || (tid != 0 && tid != task.pid)) return false;
   memset(task.name, 0, sizeof(task.name));
   memcpy(task.name, name, strnlen(name, sizeof(task.name) - 1));
+  return true;
+}
+
+bool set_oom_score_adj(int pid, int value) {
+  if (pid != current().tgid) return false;
+  oom_score_adj = value;
   return true;
 }
 

@@ -22,6 +22,7 @@ struct ProcessInfo {
   char state = 'R';  // R, S, D, T, t, Z
   char name[Task::kNameSize] = {};
   int exit_signal = 17;  // SIGCHLD
+  int oom_score_adj = 0;
 
   // Empty for a zombie.
   Ref<AddressSpace> mm;
@@ -59,5 +60,7 @@ void system_info(SystemInfo& info);
 
 // PR_SET_NAME by way of /proc/PID/comm. False: no such thread.
 bool set_process_name(int pid, int tid, const char* name);
+// -1000 to 1000. False: no such process.
+bool set_oom_score_adj(int pid, int value);
 
 }  // namespace mk

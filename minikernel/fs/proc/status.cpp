@@ -215,8 +215,8 @@ long proc_environ(const ProcessInfo& info, TextBuffer& out) {
 
 long proc_mounts(const ProcessInfo&, TextBuffer& out) { return proc_mounts_of_system(out); }
 
-long proc_oom_score_adj(const ProcessInfo&, TextBuffer& out) {
-  out.append("0\n");
+long proc_oom_score_adj(const ProcessInfo& info, TextBuffer& out) {
+  out.print("%d\n", info.oom_score_adj);
   return 0;
 }
 
