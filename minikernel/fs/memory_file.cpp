@@ -6,13 +6,13 @@
 
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/memory_layout.h"
+#include "fs/shmem.h"
 #include "lib/string.h"
 #include "mm/user_memory.h"
 
 namespace mk {
 namespace {
 
-constexpr uint32_t kSealExec = 0x20;  // F_SEAL_EXEC (6.3)
 constexpr uint32_t kAllSeals =
     F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | kSealExec;
 constexpr uint32_t kWriteSeals = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;

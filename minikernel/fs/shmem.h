@@ -11,6 +11,8 @@
 
 namespace mk {
 
+inline constexpr uint32_t kSealExec = 0x20;  // F_SEAL_EXEC (6.3), newer than the headers
+
 // A readable and writable file of `bytes` zeroes; an empty Ref when memory is out.
 Ref<File> shmem_zero_setup(uint64_t bytes);
 

@@ -9,6 +9,7 @@
 
 #include "arch/x86_64/clock.h"
 #include "fs/memory_file.h"
+#include "fs/shmem.h"
 #include "fs/vfs.h"
 #include "sys/syscall.h"
 
@@ -17,7 +18,6 @@ namespace {
 
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
 constexpr long kTimeNow = (1l << 30) - 1, kTimeOmit = (1l << 30) - 2;  // of glibc's <sys/stat.h>
-constexpr long kSealExec = 0x20;                                       // F_SEAL_EXEC (6.3)
 
 unsigned follow_flags(int flags) {
   return static_cast<unsigned>(flags & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));

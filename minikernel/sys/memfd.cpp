@@ -12,7 +12,6 @@ namespace {
 
 constexpr unsigned kNoExecSeal = 0x8;  // MFD_NOEXEC_SEAL and MFD_EXEC (6.3)
 constexpr unsigned kExec = 0x10;
-constexpr uint32_t kSealExec = 0x20;   // F_SEAL_EXEC
 constexpr size_t kNameMaxBytes = 249;  // NAME_MAX without "memfd:"
 
 }  // namespace
