@@ -14,8 +14,6 @@ namespace {
 // Numbers of files inside a process's directory, for inode numbers.
 constexpr unsigned kFdFile = 0x1000, kFdInfoFile = 0x2000;
 
-Errno no_such_process() { return Errno{ESRCH}; }
-
 class ProcessDirectory : public Inode {
  public:
   ProcessDirectory(ProcessId id, uint32_t permissions, unsigned file)
@@ -26,7 +24,7 @@ class ProcessDirectory : public Inode {
   }
 
  protected:
-  bool get(ProcessInfo& info) const { return process_info(id_.pid, id_.tid, info); }
+  bool ask(ProcessInfo& info) const { return process_info(id_.pid, id_.tid, info); }
 
   ProcessId id_;
 };
@@ -80,7 +78,7 @@ class ProcessLink final : public Inode {
 
   Result<Ref<Dentry>> jump() override {
     ProcessInfo info;
-    if (!process_info(id_.pid, id_.tid, info)) return no_such_process();
+    if (!process_info(id_.pid, id_.tid, info)) return Errno{ESRCH};
     switch (target_) {
       case Target::kExe:
         if (!info.mm || !info.mm->executable) return Errno{ENOENT};
@@ -156,7 +154,7 @@ class FdDirectory final : public ProcessDirectory {
   Result<Ref<Inode>> lookup(const char* name, size_t length) override {
     ProcessInfo info;
     int fd = 0;
-    if (!parse_number_name(name, length, fd) || !get(info) || !info.files) return Errno{ENOENT};
+    if (!parse_number_name(name, length, fd) || !ask(info) || !info.files) return Errno{ENOENT};
     Ref<File> file = info.files->get(fd);
     if (!file) return Errno{ENOENT};
     Ref<Inode> inode;
@@ -173,7 +171,7 @@ class FdDirectory final : public ProcessDirectory {
 
   bool next_entry(DirEntry& entry) override {
     ProcessInfo info;
-    if (!get(info) || !info.files) return false;
+    if (!ask(info) || !info.files) return false;
     int fd = info.files->next_open(number_at(entry));
     if (fd < 0) return false;
     unsigned file = (info_ ? kFdInfoFile : kFdFile) + static_cast<unsigned>(fd);
@@ -269,7 +267,7 @@ class MainDirectory final : public ProcessDirectory {
 
   Result<Ref<Inode>> lookup(const char* name, size_t length) override {
     ProcessInfo info;
-    if (!get(info)) return Errno{ENOENT};
+    if (!ask(info)) return Errno{ENOENT};
     for (unsigned i = first(); i < kEntryCount; ++i) {
       if (strlen(kEntries[i].name) != length || memcmp(kEntries[i].name, name, length) != 0) continue;
       Ref<Inode> inode = make_entry(id_, i);
