@@ -20,7 +20,7 @@ bool is_fixed(const Inode& directory) {
 
 // Nothing in /proc and /sys can be removed or renamed: -EPERM for a name that is there.
 long refuse_fixed(PathWalk& walk) {
-  Result<Ref<Dentry>> found = walk.take_last();
+  Result<Ref<Dentry>> found = walk.look_at_last();
   return found.ok() ? -EPERM : found.error();
 }
 
@@ -32,9 +32,9 @@ long walk_to_new(PathWalk& walk, const char* path, bool directory) {
   if (!walk.directory()->inode().is_directory()) return -ENOTDIR;
   bool slash = walk.wants_directory() && !directory;
   if (slash || is_fixed(walk.directory()->inode())) {
-    Result<Ref<Dentry>> found = walk.take_last();
+    Result<Ref<Dentry>> found = walk.look_at_last();
     if (found.ok()) return -EEXIST;
-    if (slash) return found.error() == -ENOTDIR ? -EEXIST : found.error();
+    if (slash) return found.error();
   }
   return may_create(walk.directory()->inode(), false);
 }
@@ -81,14 +81,14 @@ long vfs_link(const Ref<Dentry>& source, const Ref<Dentry>& base, const char* pa
   if (long error = walk_to_new(walk, path, false); error < 0) return error;
   Dentry& directory = *walk.directory();
   Inode& inode = source->inode();
-  if (inode.file_system != directory.inode().file_system) return -EXDEV;
-  if (inode.is_directory()) return -EPERM;
   Ref<Dentry> child = Dentry::named(walk.directory(), walk.last(), walk.last_length(), source->inode_ref(),
                                     Dentry::Kind::kInTree);
   if (!child) return -ENOMEM;
   SpinlockGuard guard(tree_lock);
   if (directory.is_removed()) return -ENOENT;
   if (directory.find_child_locked(walk.last(), walk.last_length()) != nullptr) return -EEXIST;
+  if (inode.file_system != directory.inode().file_system) return -EXDEV;
+  if (inode.is_directory()) return -EPERM;
   if (inode.links == 0 && !inode.linkable) return -ENOENT;
   ++inode.links;
   inode.linkable = false;

@@ -78,6 +78,7 @@ Result<Ref<Dentry>> PathWalk::take_last() {
       if (needs_directory && !at_->inode().is_directory()) return Errno{ENOTDIR};
       return at_;
     }
+    if ((flags_ & kCreate) && wants_directory()) return Errno{EISDIR};
     Result<Ref<Dentry>> child = look_up(last_, last_length_);
     missing_ = child.error() == -ENOENT;
     if (!child.ok()) return child;

@@ -22,6 +22,7 @@ inline constexpr unsigned kNoSymlinks = 4;  // these four: RESOLVE_* of openat2(
 inline constexpr unsigned kNoMagicLinks = 8;
 inline constexpr unsigned kBeneath = 16;
 inline constexpr unsigned kInRoot = 32;
+inline constexpr unsigned kCreate = 64;  // open(O_CREAT): a name with a slash behind it is EISDIR
 
 class PathWalk {
  public:
@@ -45,6 +46,8 @@ class PathWalk {
 
   // What the last name refers to, links followed unless kNoFollow.
   Result<Ref<Dentry>> take_last();
+  // The last name itself, whatever it is and whatever follows it.
+  Result<Ref<Dentry>> look_at_last() { return look_up(last_, last_length_); }
   // After an ENOENT of take_last: directory() is there, last() is the name that it lacks.
   bool only_last_is_missing() const { return missing_; }
 

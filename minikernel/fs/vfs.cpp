@@ -20,7 +20,6 @@ constexpr unsigned kTemporary = O_TMPFILE & ~O_DIRECTORY;  // __O_TMPFILE
 
 // The file that open(O_CREAT) makes where `walk` found no name.
 Result<Ref<Dentry>> create_file(const PathWalk& walk, unsigned mode) {
-  if (walk.wants_directory()) return Errno{EISDIR};
   Dentry& directory = *walk.directory();
   if (long error = may_create(directory.inode(), true); error < 0) return Errno{static_cast<int>(-error)};
   Ref<Inode> inode(make<MemoryFile>(S_IFREG | (mode & 07777)));
@@ -70,10 +69,10 @@ Result<Ref<File>> vfs_open(const Ref<Dentry>& base, const char* path, unsigned f
   bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
   if ((flags & O_NOFOLLOW) || exclusive) walk_flags |= kNoFollow;
   if (flags & O_DIRECTORY) walk_flags |= kDirectory;
+  if (flags & O_CREAT) walk_flags |= kCreate;
 
   PathWalk walk(base, walk_flags);
   if (long error = walk.start(path); error < 0) return Errno{static_cast<int>(-error)};
-  if ((flags & O_CREAT) && walk.last_is_name() && walk.wants_directory()) return Errno{EISDIR};
   while (true) {
     Result<Ref<Dentry>> found = walk.take_last();
     if (found.ok()) {

@@ -80,7 +80,7 @@ long sys_copy_file_range(int in, UserAddress in_address, int out, UserAddress ou
                          unsigned flags) {
   Ref<File> from = current().files->get(in);
   Ref<File> to = current().files->get(out);
-  if (!from || !to) return -EBADF;
+  if (!from || !to || from->path_only() || to->path_only()) return -EBADF;
   uint64_t from_offset = 0, to_offset = 0;
   if (!get_offset(in_address, *from, from_offset) || !get_offset(out_address, *to, to_offset)) return -EFAULT;
   if (flags != 0) return -EINVAL;
