@@ -71,7 +71,7 @@ class EventFd final : public Inode {
 Result<Ref<File>> make_event_fd(uint32_t value, bool semaphore, unsigned flags) {
   Ref<Inode> inode = Ref<Inode>(make<EventFd>(value, semaphore));
   if (!inode) return Errno{ENOMEM};
-  return open_nameless(inode, O_RDWR | flags);
+  return open_nameless(inode, "anon_inode:[eventfd]", O_RDWR | flags);
 }
 
 }  // namespace mk

@@ -6,7 +6,7 @@
 #include <linux/poll.h>
 
 #include "arch/x86_64/memory_layout.h"
-#include "lib/assert.h"
+#include "lib/log.h"
 #include "mm/user_memory.h"
 #include "proc/task.h"
 
@@ -206,8 +206,8 @@ class ReadEnd final : public PipeEnd {
  public:
   using PipeEnd::PipeEnd;
   long read(File& file, uint64_t, UserBuffer buffer) override { return pipe_->read(file, buffer); }
-  void opened() override { pipe_->count_readers(1); }
-  void closed() override { pipe_->count_readers(-1); }
+  void opened(File&) override { pipe_->count_readers(1); }
+  void closed(File&) override { pipe_->count_readers(-1); }
   short poll(File&) override {
     return static_cast<short>((pipe_->empty() ? 0 : POLLIN | POLLRDNORM) |
                               (pipe_->has_writers() ? 0 : POLLHUP));
@@ -218,8 +218,8 @@ class WriteEnd final : public PipeEnd {
  public:
   using PipeEnd::PipeEnd;
   long write(File& file, uint64_t, UserBuffer buffer) override { return pipe_->write(file, buffer); }
-  void opened() override { pipe_->count_writers(1); }
-  void closed() override { pipe_->count_writers(-1); }
+  void opened(File&) override { pipe_->count_writers(1); }
+  void closed(File&) override { pipe_->count_writers(-1); }
   short poll(File&) override {
     return static_cast<short>((pipe_->full() ? 0 : POLLOUT | POLLWRNORM) |
                               (pipe_->has_readers() ? 0 : POLLERR));
@@ -235,9 +235,11 @@ Result<PipeEnds> make_pipe(unsigned flags) {
   Ref<Inode> writer = Ref<Inode>(make<WriteEnd>(pipe));
   if (!reader || !writer) return Errno{ENOMEM};
   writer->number = reader->number;
-  Result<Ref<File>> read_file = open_nameless(reader, O_RDONLY | flags);
+  char name[40];
+  format_text(name, sizeof(name), "pipe:[%lu]", reader->number);
+  Result<Ref<File>> read_file = open_nameless(reader, name, O_RDONLY | flags);
   if (!read_file.ok()) return read_file.failure();
-  Result<Ref<File>> write_file = open_nameless(writer, O_WRONLY | flags);
+  Result<Ref<File>> write_file = open_nameless(writer, name, O_WRONLY | flags);
   if (!write_file.ok()) return write_file.failure();
   return PipeEnds{*read_file, *write_file};
 }

@@ -108,10 +108,9 @@ FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access
 // The file's page is got before the page-table lock is taken: the page cache may have to be filled.
 FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access) {
   uint64_t offset = vma.file_offset(address);
-  Inode& inode = vma.file->inode();
-  if (offset >= page_align_up(inode.size)) return FaultOutcome::kSigbus;
-  Pfn source = inode.page(offset / kPageSize);
-  if (source == 0) return FaultOutcome::kOutOfMemory;
+  Result<Pfn> got = vma.file->inode().get_page(offset / kPageSize);
+  if (!got.ok()) return got.error() == -ENXIO ? FaultOutcome::kSigbus : FaultOutcome::kOutOfMemory;
+  Pfn source = *got;
   bool copies = access == Access::kWrite && vma.is_private();
   Pfn copy = copies ? alloc_frame() : 0;
   if (copies && copy == 0) {

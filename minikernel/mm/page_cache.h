@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The frames that hold a file's pages, by page index: a radix tree with 512 ways a level whose nodes are
-// frames. Holds one reference to every frame in it. A frame that is mapped as well survives clear() until it
-// is unmapped.
+// frames. Holds one reference to every frame in it. A frame that is mapped as well survives its removal until
+// it is unmapped. The owner serialises all calls by a spinlock of its own.
 #pragma once
 
 #include <stdint.h>
@@ -13,7 +13,11 @@ namespace mk {
 
 class PageCache {
  public:
+  static constexpr uint64_t kEnd = UINT64_MAX;  // beyond every index
+
+  PageCache() = default;
   ~PageCache() { clear(); }
+  PageCache(const PageCache&) = delete;
 
   Pfn find(uint64_t index) const;  // 0: not there
   // Takes over the caller's reference. False when memory is out; the reference then stays with the caller.
@@ -21,11 +25,20 @@ class PageCache {
   // The frame of page `index`, a zeroed one when there was none; 0 when memory is out. Tells through `added`
   // that it is new and still has to be filled.
   Pfn find_or_add(uint64_t index, bool* added = nullptr);
-  void clear();
+  // The lowest index from `index` on that has a frame; kEnd when there is none.
+  uint64_t next_present(uint64_t index) const;
+  // Drops the frames of [first, end), and the nodes that this leaves empty for certain.
+  void remove_range(uint64_t first, uint64_t end);
+  void clear() { remove_range(0, kEnd); }
+  uint64_t count() const { return count_; }
 
  private:
+  uint64_t next_in(Pfn node, int level, uint64_t start, uint64_t index) const;
+  bool remove_in(Pfn node, int level, uint64_t start, uint64_t first, uint64_t end);
+
   Pfn root_ = 0;
   int levels_ = 0;
+  uint64_t count_ = 0;
 };
 
 }  // namespace mk

@@ -7,6 +7,7 @@
 #include "init.h"
 #include "lib/assert.h"
 #include "lib/log.h"
+#include "lib/string.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
 #include "proc/task.h"
@@ -156,6 +157,7 @@ void do_exit(int status) {
         {.run_ns = task.run_time_ns(), .minor_faults = task.minor_faults, .max_rss_pages = 0});
     if (task.pid != process.tgid || process.thread_count > 1)
       trace(TraceType::kTaskExit, task.pid, shell_status(status));
+    memcpy(process.name, task.name, sizeof(process.name));
     remove_thread(task);
     last = process.thread_count == 0;
     process_status = process.exit_status;

@@ -87,6 +87,8 @@ class Process : public RefCounted {
   WaitQueue thread_ended;
 
   Limit limits[RLIM_NLIMITS];
+  int oom_score_adj = 0;     // -1000 (never killed for lack of memory) to 1000
+  char name[16] = {};        // of its last thread, for a zombie
   IntervalTimer real_timer;  // ITIMER_REAL
   uint64_t start_ns = 0;
   Usage ended_threads;
@@ -104,6 +106,8 @@ void remove_thread(Task& task);
 void remove_process(Process& process);
 unsigned process_count();
 unsigned task_count();
+int last_used_pid();
+uint64_t forks_so_far();  // tasks made since boot
 // The next free pid; 0 when there are too many tasks.
 int new_pid();
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // epoll(7), as far as programs with a handful of descriptors use it: level-triggered, EPOLLONESHOT, and
-// EPOLLET as "when the file has woken its waiters since it was last told". A descriptor is known by its number
-// and its open file; one that is closed leaves the set when that is next looked at.
+// EPOLLET as "when the file has woken its waiters since it was last told". A descriptor is known by its
+// number and its open file; one that is closed leaves the set when that is next looked at.
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/poll.h>
@@ -156,7 +156,7 @@ long sys_epoll_create1(int flags) {
   Ref<Inode> inode = Ref<Inode>(make<Epoll>());
   if (!inode) return -ENOMEM;
   inode->device = kEpollDevice;
-  Result<Ref<File>> file = open_nameless(inode, O_RDWR);
+  Result<Ref<File>> file = open_nameless(inode, "anon_inode:[eventpoll]", O_RDWR);
   if (!file.ok()) return file.error();
   int limit =
       static_cast<int>(min(current().limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
