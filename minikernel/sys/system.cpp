@@ -31,7 +31,10 @@ long sys_sysinfo(UserAddress out) {
   info.uptime = static_cast<long>(now_ns() / 1'000'000'000);
   info.totalram = total_frame_count() * 4096;
   info.freeram = free_frame_count() * 4096;
-  info.procs = 1;
+  {
+    SpinlockGuard guard(tasks_lock);
+    info.procs = static_cast<uint16_t>(task_count());
+  }
   info.mem_unit = 1;
   return put_user(out, info) ? 0 : -EFAULT;
 }
