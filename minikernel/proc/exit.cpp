@@ -115,6 +115,10 @@ void drop_processes(Process* gone) {
   }
 }
 
+void stop_interval_timers(Process& process) {
+  for (IntervalTimer& timer : process.interval_timers) stop_timer(timer.timer);
+}
+
 // The memory goes first: whoever hears of the end finds it free.
 void exit_memory(Task& task) {
   exit_futexes(task);
@@ -142,7 +146,7 @@ void do_exit(int status) {
     if (!process.group_exit && task.pid == process.tgid) process.exit_status = status;
     --process.live_count;
   }
-  if (__atomic_load_n(&process.live_count, __ATOMIC_ACQUIRE) == 0) stop_timer(process.real_timer.timer);
+  if (__atomic_load_n(&process.live_count, __ATOMIC_ACQUIRE) == 0) stop_interval_timers(process);
   exit_memory(task);
   task.files.reset();
   task.fs.reset();
