@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "init.h"
 
+#include "arch/x86_64/apic.h"
 #include "arch/x86_64/memory_layout.h"
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/trace.h"
@@ -14,9 +15,13 @@
 #include "fs/sysfs.h"
 #include "fs/vfs.h"
 #include "lib/assert.h"
+#include "lib/fault_injection.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/vmstat.h"
 #include "proc/exec.h"
+#include "proc/fork.h"
+#include "proc/kernel_stack.h"
 #include "proc/task.h"
 
 namespace mk {
@@ -27,6 +32,9 @@ constexpr int kExitNotExecutable = 126;
 constexpr int kExitNotFound = 127;
 
 size_t free_at_start;
+// Of init: 0 while it lives, else its status and kEnded.
+constexpr uint32_t kEnded = 0x100;
+uint32_t init_status;
 
 // The strings of a file such as /etc/init.argv: terminated, one after the other. -ENOENT, -E2BIG, -ENOMEM.
 long read_strings(const char* path, ArgumentBuffer& out) {
@@ -52,32 +60,19 @@ void open_console(FileTable& files) {
   }
 }
 
-Task& make_init() {
-  Task* task = create<Task>();
-  if (task == nullptr) panic("no memory for init");
-  task->pid = task->tgid = kInitPid;
-  task->files = make<FileTable>();
-  task->fs = make<FileSystemContext>();
-  task->handlers = make<SignalHandlers>();
-  if (!task->files || !task->fs || !task->handlers) panic("no memory for init");
-  task->fs->directory = vfs_root();
-  this_cpu().current = task;
-  trace(TraceType::kTaskSwitch, task->pid, task->tgid);
-  open_console(*task->files);
-  return *task;
-}
-
 void say_why(const char* path, long error) {
   char line[256];
   format_text(line, sizeof(line), "minikernel: cannot run %s: error %ld\n", path, -error);
   for (const char* at = line; *at != 0; ++at) uart_put(static_cast<uint8_t>(*at));
 }
 
-[[noreturn]] void start_init() {
+// The first task begins here: it becomes the first program.
+void start_init() {
   char path[256] = "/init";
   boot_option("init", path, sizeof(path));
-  Task& task = make_init();
-  static TrapFrame frame;
+  Task& task = current();
+  task.fs->directory = vfs_root();
+  open_console(*task.files);
   long error = 0;
   {
     ArgumentBuffer arguments, environment;
@@ -88,21 +83,40 @@ void say_why(const char* path, long error) {
       environment.append_string("PATH=/bin:/usr/bin");
       error = environment.append_string("HOME=/");
     }
-    if (error == 0) error = exec(task, path, arguments, environment, frame);
+    if (error == 0) error = exec(task, path, arguments, environment, *task.frame);
   }
   if (error < 0) {
     log("cannot run %s: error %ld", path, -error);
     say_why(path, error);
     do_exit((error == -ENOENT ? kExitNotFound : kExitNotExecutable) << 8);
   }
-  enter_user(frame);
+  char failing[32];
+  if (boot_option("fail_alloc", failing, sizeof(failing))) start_fault_injection(failing);
 }
 
-}  // namespace
+// Init is gone: all others have to end, too.
+void kill_everybody() {
+  SpinlockGuard guard(tasks_lock);
+  siginfo_t info = {};
+  info.si_signo = SIGKILL;
+  info.si_code = SI_KERNEL;
+  for (Process* process = next_process(0); process != nullptr; process = process->next)
+    send_process_signal_locked(*process, info);
+}
 
-void init_exited(int status) {
-  trace(TraceType::kTaskSwitch, 0, 0);
+bool everybody_has_ended() {
+  SpinlockGuard guard(tasks_lock);
+  return task_count() == 0;
+}
+
+void tell_statistics() {
+  for (unsigned i = 0; i < vm_stat_count(); ++i) trace_text(TraceType::kVmStat, vm_stat_name(i), vm_stat(i));
+}
+
+[[noreturn]] void end_machine(int status) {
+  tell_statistics();
   vfs_forget_all_since_boot();
+  release_free_stacks();
   size_t now = free_frame_count();
   if (now != free_at_start) panic("frames: %lu free, %lu before the first program", now, free_at_start);
   log("frames: %lu free, as before the first program", now);
@@ -110,7 +124,23 @@ void init_exited(int status) {
   machine_exit(static_cast<uint32_t>(status));
 }
 
+}  // namespace
+
+void init_has_ended(int status) {
+  kill_everybody();
+  __atomic_store_n(&init_status, static_cast<uint32_t>(status) | kEnded, __ATOMIC_RELEASE);
+  apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
+}
+
+void end_when_init_has() {
+  uint32_t status = __atomic_load_n(&init_status, __ATOMIC_ACQUIRE);
+  if (status == 0 || !everybody_has_ended()) return;
+  while (!others_are_idle()) spin_relax();
+  end_machine(static_cast<int>(status & ~kEnded));
+}
+
 void kernel_main() {
+  make_idle_tasks();
   vfs_init();
   const BootInfo& info = boot_info();
   if (info.initramfs_bytes != 0) {
@@ -124,7 +154,10 @@ void kernel_main() {
   if (place_directory("/tmp", 01777) != 0) panic("cannot make /tmp: is it a file in the initramfs?");
   vfs_boot_finished();
   free_at_start = free_frame_count();
-  start_init();
+  Ref<Task> init = Ref<Task>::adopt(make_init_task(start_init));
+  make_runnable(*init);
+  init.reset();
+  idle();
 }
 
 }  // namespace mk

@@ -35,6 +35,8 @@ enum class TraceType : uint16_t {
   kWatchRange = 6,    // args: WatchKind, physical start, bytes, bytes per element; text: name
   kTaskExit = 7,      // args: pid, status as in kDebugExitPort bits 0-7
   kSignal = 8,        // args: pid, signal number, si_code, si_addr
+  kVmStat =
+      9,  // args: value; text: name, as in /proc/vmstat. One for each line, when the last program has ended
 };
 
 enum class WatchKind : uint64_t {

@@ -12,6 +12,7 @@
 #include "boot/memory.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "proc/scheduler.h"
 
 extern "C" char secondary_start[], secondary_start_end[];
 extern "C" uint64_t secondary_stack;
@@ -152,7 +153,10 @@ extern "C" [[noreturn]] void start_secondary_cpu(unsigned index) {
   PerCpu& self = per_cpus[index];
   init_cpu(self);
   __atomic_store_n(&self.online, true, __ATOMIC_RELEASE);
-  while (true) asm volatile("sti; hlt; cli" : : : "memory");
+  // Until the boot CPU has memory for tasks.
+  while (__atomic_load_n(&self.idle, __ATOMIC_ACQUIRE) == nullptr)
+    asm volatile("sti; hlt; cli" : : : "memory");
+  idle();
 }
 
 }  // namespace mk

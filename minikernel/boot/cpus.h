@@ -8,7 +8,8 @@ namespace mk {
 // Reads the MADT and gives every enabled processor a PerCpu; this one is number 0. Without ACPI there is only
 // this one.
 void find_cpus();
-// Starts the others, one after the other, and has each answer an interrupt. They idle then.
+// Starts the others, one after the other, and has each answer an interrupt. They wait for make_idle_tasks()
+// then.
 void start_other_cpus();
 
 }  // namespace mk

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "boot/memory.h"
 
+#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/memory_layout.h"
 #include "arch/x86_64/page_table.h"
+#include "arch/x86_64/percpu.h"
 #include "arch/x86_64/trace.h"
 #include "boot/boot_info.h"
 #include "lib/assert.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/cow/cow_policy.h"
 #include "mm/frame_table.h"
 
 extern "C" char image_start[], text_end[], rodata_end[], image_end[];
@@ -25,6 +28,7 @@ constexpr uint64_t kStacks = kFixedBase + (1ul << 20);
 // Guard page, kernel stack, guard page, double-fault stack, guard page, NMI stack.
 constexpr uint64_t kStackStride = 4 * kKernelStackBytes;
 static_assert(kKernelStackBytes + 5 * kPageSize <= kStackStride);
+static_assert(kStacks + kMaxCpus * kStackStride <= kTaskStacksStart);
 
 uint64_t boot_next;  // physical; everything from the image's end to here is taken
 
@@ -119,7 +123,8 @@ void map_kernel_memory() {
   map_image(rodata_end, image_end, Pte::kWrite | Pte::kExecuteDisable);
   map_range(kLocalApicLinear, kLocalApicPhysical, kPageSize,
             Pte::kWrite | Pte::kExecuteDisable | Pte::kCacheDisable | Pte::kWriteThrough);
-  kernel_page_table().activate();
+  write_cr3(kernel_cr3);
+  kernel_page_table().reserve_kernel(kTaskStacksStart, kTaskStacksEnd, boot_alloc_table);
   local_apic_registers = reinterpret_cast<volatile uint32_t*>(kLocalApicLinear);
 }
 
@@ -137,12 +142,14 @@ void init_frames() {
   uint64_t table = boot_alloc(table_bytes);
   uint64_t counts = boot_alloc(count_bytes);
   uint64_t pool = boot_alloc(end * sizeof(uint32_t));
+  init_pte_locks(static_cast<Spinlock*>(phys_to_virt(boot_alloc(end * sizeof(Spinlock)))));
 
   auto* descriptors = static_cast<FrameDescriptor*>(phys_to_virt(table));
   for (Pfn pfn = 0; pfn < end; ++pfn) descriptors[pfn].flags = FrameDescriptor::kReserved;
   init_frame_table(descriptors, end);
   init_frame_allocator(static_cast<uint16_t*>(phys_to_virt(counts)),
                        static_cast<uint32_t*>(phys_to_virt(pool)), end);
+  if (cow().counts_in_descriptors()) count_frames_in_descriptors();
   // The highest first: low frames are handed out first.
   for (size_t i = boot_info().range_count; i > 0; --i) {
     const MemoryRange& range = boot_info().ranges[i - 1];

@@ -15,6 +15,7 @@
 #include "boot/memory.h"
 #include "lib/log.h"
 #include "lib/number.h"
+#include "mm/cow/cow_policy.h"
 
 extern "C" void (*constructors_start[])();
 extern "C" void (*constructors_end[])();
@@ -35,6 +36,16 @@ void seed_from_command_line() {
   seed_random(seed);
 }
 
+void choose_policy() {
+  char name[32] = "pte";
+  boot_option("cow", name, sizeof(name));
+  if (!choose_cow_policy(name)) {
+    log("cow=%s is no policy: pte it is", name);
+    choose_cow_policy("pte");
+  }
+  log("copy-on-write: %s", cow().name());
+}
+
 }  // namespace
 
 void prepare_cpu(PerCpu& cpu, const BootStacks& stacks) {
@@ -51,6 +62,7 @@ void init_cpu(PerCpu& cpu) {
   write_cr4(read_cr4() | (features & kFeatureSmep ? kCr4Smep : 0) | (features & kFeatureSmap ? kCr4Smap : 0));
   if (features & kFeatureSmap) use_smap();
   load_traps();
+  init_tlb();
   init_apic();
 }
 
@@ -70,10 +82,12 @@ extern "C" [[noreturn]] void start_boot_cpu(uint64_t start_info) {
   prepare_cpu(self, make_boot_stacks(0));
   init_cpu(self);
   init_clock();
+  init_apic_timer();
   seed_from_command_line();
   find_cpus();
   start_other_cpus();
   self.online = true;
+  choose_policy();
   init_frames();
   kernel_main();
 }

@@ -6,7 +6,7 @@
 #include <asm/termios.h>
 #include <linux/poll.h>
 
-#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/clock.h"
 #include "arch/x86_64/uart.h"
 #include "mm/user_memory.h"
 #include "proc/task.h"
@@ -21,23 +21,14 @@ constexpr size_t kLineMax = 4096;       // N_TTY_BUF_SIZE
 // What all names of the terminal share.
 class Terminal {
  public:
-  // Waits until a read has something to return. -EINTR for a signal.
-  long wait(bool canonical) {
-    uart_start_reading();
-    while (!ready(canonical) && !signal_pending(current())) {
-      int byte = uart_try_get();
-      if (byte >= 0) {
-        take(static_cast<uint8_t>(byte), canonical);
-      } else {
-        cpu_pause();
-      }
-    }
-    uart_stop_reading();
-    return ready(canonical) ? 0 : -EINTR;
+  // Waits until a read has something to return. -ERESTARTSYS for a signal.
+  long wait() {
+    return sleep_until(readers_, [this] { return has_input(); });
   }
 
   // After wait(): up to `size` bytes of the line, which may leave a rest for the next read.
   size_t get(uint8_t* out, size_t size) {
+    SpinlockGuard guard(lock_);
     size_t done = 0;
     while (done < size && first_ < size_) out[done++] = line_[first_++];
     if (first_ == size_) {
@@ -47,14 +38,38 @@ class Terminal {
     return done;
   }
 
-  // One look at the line, without waiting.
-  bool has_input(bool canonical) {
-    uart_start_reading();
-    for (int byte = 0; !ready(canonical) && (byte = uart_try_get()) >= 0;)
-      take(static_cast<uint8_t>(byte), canonical);
-    uart_stop_reading();
-    return ready(canonical);
+  // Whether a read would return at once. Does not look for more input: that is done when there is nothing
+  // else to do.
+  bool has_input() {
+    SpinlockGuard guard(lock_);
+    return ready();
   }
+
+  // With nothing else to run: somebody waits for input, and no timer is about to go off.
+  bool wants_input() {
+    if (readers_.empty() || has_input()) {
+      idle_since_ = kNever;
+      return false;
+    }
+    if (idle_since_ == kNever) idle_since_ = now_ns();
+    return now_ns() >= idle_since_ + kPatienceNs || !any_timer_before(now_ns() + kPatienceNs);
+  }
+  // Takes what has come. True: somebody has been woken.
+  bool poll() {
+    bool woken = false;
+    uart_start_reading();
+    {
+      SpinlockGuard guard(lock_);
+      for (int byte = 0; !ready() && (byte = uart_try_get()) >= 0;) take(static_cast<uint8_t>(byte));
+      woken = ready();
+    }
+    uart_stop_reading();
+    if (!woken) return false;
+    idle_since_ = kNever;
+    readers_.wake();
+    return true;
+  }
+  WaitQueue& readers() { return readers_; }
 
   termios settings = default_settings();
 
@@ -69,14 +84,15 @@ class Terminal {
     return settings;
   }
 
-  bool ready(bool canonical) const { return canonical ? complete_ : size_ > first_ || complete_; }
+  bool canonical() const { return settings.c_lflag & ICANON; }
+  bool ready() const { return canonical() ? complete_ : size_ > first_ || complete_; }
 
-  void take(uint8_t byte, bool canonical) {
-    if (canonical && !literal_ && byte == kLiteralNext) {
+  void take(uint8_t byte) {
+    if (canonical() && !literal_ && byte == kLiteralNext) {
       literal_ = true;
       return;
     }
-    if (canonical && !literal_ && byte == kEndOfInput) {
+    if (canonical() && !literal_ && byte == kEndOfInput) {
       complete_ = true;
       return;
     }
@@ -85,6 +101,13 @@ class Terminal {
     if (byte == '\n' || size_ == kLineMax) complete_ = true;
   }
 
+  // Programs that sleep go first for so long: their time costs nothing, and looking for input may wait for a
+  // person.
+  static constexpr uint64_t kPatienceNs = 10'000'000'000;
+
+  Spinlock lock_;
+  WaitQueue readers_;
+  uint64_t idle_since_ = kNever;
   uint8_t line_[kLineMax];
   size_t first_ = 0;
   size_t size_ = 0;
@@ -100,7 +123,7 @@ class Console final : public Inode {
 
   long read(File&, uint64_t, UserBuffer buffer) override {
     if (buffer.size == 0) return 0;
-    long error = terminal.wait(canonical());
+    long error = terminal.wait();
     if (error < 0) return error;
     size_t done = 0;
     while (done < buffer.size) {
@@ -152,15 +175,16 @@ class Console final : public Inode {
   }
 
   short poll(File&) override {
-    return static_cast<short>(POLLOUT | POLLWRNORM |
-                              (terminal.has_input(canonical()) ? POLLIN | POLLRDNORM : 0));
+    return static_cast<short>(POLLOUT | POLLWRNORM | (terminal.has_input() ? POLLIN | POLLRDNORM : 0));
   }
-
- private:
-  static bool canonical() { return terminal.settings.c_lflag & ICANON; }
+  WaitQueue* poll_queue() override { return &terminal.readers(); }
+  void look_for_input() override { terminal.poll(); }
 };
 
 }  // namespace
+
+bool console_wants_input() { return terminal.wants_input(); }
+bool poll_console() { return terminal.poll(); }
 
 Ref<Inode> make_console(uint64_t device) { return Ref<Inode>(make<Console>(device)); }
 

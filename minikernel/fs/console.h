@@ -12,4 +12,10 @@ namespace mk {
 
 Ref<Inode> make_console(uint64_t device);
 
+// For the idle loop: a program waits for input and nothing else is going to happen; has a look whether some
+// has come (which waits for it, in a machine that reads its host's input on demand). True: a program has been
+// woken.
+bool console_wants_input();
+bool poll_console();
+
 }  // namespace mk

@@ -15,6 +15,7 @@
 #include "fs/dentry.h"
 #include "fs/inode.h"
 #include "lib/ref.h"
+#include "lib/result.h"
 #include "lib/spinlock.h"
 
 namespace mk {
@@ -62,5 +63,8 @@ class File : public RefCounted {
   Spinlock lock_;  // guards state_
   Ref<OpenState> state_;
 };
+
+// A file that no name leads to; `name` is what /proc/PID/fd shows. ENOMEM.
+Result<Ref<File>> open_nameless(Ref<Inode> inode, const char* name, unsigned flags);
 
 }  // namespace mk

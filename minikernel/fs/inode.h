@@ -27,6 +27,7 @@ namespace mk {
 class Dentry;
 class File;
 class Inode;
+class WaitQueue;
 
 struct UserBuffer {
   uint64_t address;
@@ -59,6 +60,11 @@ class Inode : public RefCounted {
   virtual long append(File& file, uint64_t& end, UserBuffer buffer);
   virtual long ioctl(File&, unsigned, uint64_t) { return -ENOTTY; }
   virtual short poll(File&);  // POLLIN, POLLOUT: what would not block
+  // What wakes when poll() may say something else; null: it never does.
+  virtual WaitQueue* poll_queue() { return nullptr; }
+  // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
+  virtual void look_for_input() {}
+  virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
   virtual bool seekable() const { return is_regular() || is_directory(); }
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);

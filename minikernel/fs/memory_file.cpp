@@ -86,7 +86,7 @@ Result<Pfn> MemoryFile::get_page(uint64_t index) {
   SpinlockGuard guard(lock_);
   if (index >= page_align_up(size) / kPageSize) return Errno{ENXIO};
   Result<Pfn> pfn = page_locked(index);
-  if (pfn.ok()) frame_get(*pfn);
+  if (pfn.ok() && !frame_get(*pfn)) return Errno{ENOMEM};
   if (pfn.error() == -ENOSPC) return Errno{ENXIO};  // SIGBUS, as Linux's shmem_fault
   return pfn;
 }
@@ -110,7 +110,7 @@ long MemoryFile::read(File&, uint64_t offset, UserBuffer buffer) {
       part = part_in_page(at, min(buffer.size - done, size - at));
       pfn = pages_.find(at / kPageSize);
       if (pfn != 0) {
-        frame_get(pfn);
+        if (!frame_get(pfn)) return done > 0 ? static_cast<long>(done) : -ENOMEM;
       } else if (at < origin_size_) {
         origin = origin_ + at;
         part = min(part, origin_size_ - at);

@@ -109,6 +109,13 @@ Result<Ref<File>> open_dentry(const Ref<Dentry>& dentry, unsigned flags) {
   return file;
 }
 
+Result<Ref<File>> open_nameless(Ref<Inode> inode, const char* name, unsigned flags) {
+  Ref<Dentry> dentry = Dentry::named(nullptr, name, strlen(name), inode, Dentry::Kind::kText);
+  Ref<File> file = dentry ? make<File>(dentry, flags) : nullptr;
+  if (!file) return Errno{ENOMEM};
+  return file;
+}
+
 Ref<Inode> new_directory(uint32_t mode) { return make<Directory>(mode & 07777); }
 
 long may_create(const Inode& directory, bool file) {

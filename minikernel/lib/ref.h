@@ -21,6 +21,7 @@ class RefCounted {
   void get() { __atomic_fetch_add(&references_, 1, __ATOMIC_RELAXED); }
   // True for the caller that dropped the last reference and has to destroy the object.
   bool put() { return __atomic_fetch_sub(&references_, 1, __ATOMIC_ACQ_REL) == 1; }
+  bool is_shared() const { return __atomic_load_n(&references_, __ATOMIC_ACQUIRE) > 1; }
 
  protected:
   RefCounted() = default;
@@ -36,7 +37,7 @@ class Ref {
   Ref() = default;
   Ref(decltype(nullptr)) {}
   explicit Ref(T* object) : object_(object) {
-    if (object_ != nullptr) object_->get();
+    if (object_ != nullptr) object_->RefCounted::get();
   }
   Ref(const Ref& other) : Ref(other.object_) {}
   Ref(Ref&& other) : object_(other.object_) { other.object_ = nullptr; }
@@ -68,7 +69,7 @@ class Ref {
   }
   void reset() {
     T* object = release();
-    if (object == nullptr || !object->put()) return;
+    if (object == nullptr || !object->RefCounted::put()) return;
     object->~T();
     kfree(object);
   }

@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/memory_layout.h"
 #include "lib/assert.h"
+#include "mm/cow/cow_policy.h"
 #include "mm/user_memory.h"
 #include "proc/task.h"
 
@@ -24,6 +25,8 @@ AddressSpace::~AddressSpace() {
     remove(vma);
   }
   KASSERT(total_pages_ == 0 && data_pages_ == 0);
+  KASSERT(rss_pages_ == 0);
+  cow().ended(*this);
   page_table_.destroy();
 }
 
@@ -93,6 +96,7 @@ long AddressSpace::split_at(uint64_t address) {
   Vma* high = new_vma(address, vma->end, vma->flags, vma->file, vma->offset + (address - vma->start));
   if (high == nullptr) return -ENOMEM;
   vma->end = address;
+  high->has_anon_pages = vma->has_anon_pages;
   vmas_.insert(high);  // as many pages as before: nothing to account
   return 0;
 }
@@ -107,6 +111,7 @@ void AddressSpace::merge_range(uint64_t start, uint64_t end) {
       continue;
     }
     uint64_t merged_end = high->end;
+    vma->has_anon_pages |= high->has_anon_pages;
     vmas_.erase(high);
     destroy(high);
     vma->end = merged_end;
@@ -142,6 +147,16 @@ Result<uint64_t> AddressSpace::unmapped_area(uint64_t hint, uint64_t length) con
   if (address == 0) address = search_top_down(length, kUserEnd);
   if (address == 0) return Errno{ENOMEM};
   return address;
+}
+
+long AddressSpace::futex_key(uint64_t address, bool is_private, FutexKey& key) {
+  key = {this, address, {}};
+  if (is_private) return 0;
+  MmapReadGuard guard(mmap_lock_);
+  Vma* vma = vmas_.find_intersection(address, address + 1);
+  if (vma == nullptr) return -EFAULT;
+  if (!vma->is_private()) key = {&vma->file->inode(), vma->file_offset(address), vma->file};
+  return 0;
 }
 
 }  // namespace mk

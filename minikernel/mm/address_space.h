@@ -9,9 +9,10 @@
 //   0x00007ffffffff000  kUserEnd: top of the stack. The same under LA57: user space has 47 bits.
 // Nothing is randomised; this is Linux's layout with ADDR_NO_RANDOMIZE.
 //
-// Locks: mmap_lock is held for writing by whatever changes the set of areas, for reading by faults;
-// page_table_lock around a change of entries. Nothing that holds either touches user memory. Memory is never
-// refused up front (Linux's overcommit_memory=1): running out shows when a page is touched.
+// Locks: mmap_lock is held for writing by whatever changes the set of areas, for reading by faults; an
+// entry's page-table lock (arch/x86_64/page_table.h) around its change. Nothing that holds either touches
+// user memory. Memory is never refused up front (Linux's overcommit_memory=1): running out shows when a page
+// is touched.
 #pragma once
 
 #include <stdint.h>
@@ -40,6 +41,16 @@ inline bool is_data_mapping(uint64_t vm_flags) {
   return (vm_flags & (kVmWrite | kVmShared | kVmGrowsDown)) == kVmWrite;
 }
 
+struct ShareGroup;
+
+// A word in memory: of this address space, or of the file that is mapped there, shared.
+struct FutexKey {
+  const void* object = nullptr;
+  uint64_t offset = 0;
+  Ref<File> file;  // keeps `object` what it is
+  bool operator==(const FutexKey& other) const { return object == other.object && offset == other.offset; }
+};
+
 enum class Access { kRead, kWrite, kFetch };
 
 // What the entries of a range map, in pages (mm/inspect.cpp). The zero page counts nowhere.
@@ -58,7 +69,11 @@ class AddressSpace : public RefCounted {
   explicit AddressSpace(PageTable page_table) : page_table_(static_cast<PageTable&&>(page_table)) {}
   ~AddressSpace();
 
-  void activate() { page_table_.activate(); }
+  PageTable& page_table() { return page_table_; }
+
+  // A copy for a child of fork (mm/fork.cpp): areas and pages, which both share from now on as the
+  // copy-on-write policy wants it. -ENOMEM.
+  Result<Ref<AddressSpace>> fork();
 
   // System calls (mm/mmap.cpp, mm/mprotect.cpp, mm/mremap.cpp, mm/madvise.cpp).
   long mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, Ref<File> file,
@@ -107,6 +122,16 @@ class AddressSpace : public RefCounted {
   uint64_t page_table_bytes();
 
   uint64_t total_pages() const { return total_pages_; }
+  // Frames mapped, the page of zeros not counted; now, and at most so far.
+  uint64_t rss_pages() const { return __atomic_load_n(&rss_pages_, __ATOMIC_RELAXED); }
+  uint64_t max_rss_pages() const { return __atomic_load_n(&max_rss_pages_, __ATOMIC_RELAXED); }
+
+  // What names the futex word at `address`. -EFAULT.
+  long futex_key(uint64_t address, bool is_private, FutexKey& key);
+
+  // Entries changed whose flush is still owed (Linux's tlb_flush_pending); TlbBatch counts.
+  uint32_t tlb_flush_pending = 0;
+  ShareGroup* share_group = nullptr;  // mm/cow/pte_group.cpp
   uint64_t data_pages() const { return data_pages_; }
 
   Ref<File> executable;
@@ -143,11 +168,15 @@ class AddressSpace : public RefCounted {
   // Faults (mm/fault.cpp), with mmap_lock held for reading.
   FaultResult fault_locked(Vma& vma, uint64_t address, Access access, bool protection_violation);
   FaultOutcome handle_mm_fault(Vma& vma, uint64_t address, Access access);
-  FaultOutcome do_anonymous_page(Vma& vma, uint64_t address, Pte* entry, Access access);
+  FaultOutcome do_anonymous_page(Vma& vma, Pte* entry, Access access);
   FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access);
   FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry);
-  FaultOutcome copy_page(Vma& vma, uint64_t address, Pte* entry, Pfn source);
+  FaultOutcome copy_page(Vma& vma, uint64_t address, Pte* entry);
+  void map_new_page(const Vma& vma, Pte* entry, Pfn pfn);
   void replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn);
+  void count_rss(int64_t pages);
+  long copy_areas(AddressSpace& child);
+  long copy_page_range(AddressSpace& child, const Vma& vma);
   bool expand_stack(Vma& vma, uint64_t address);
   Pfn fault_in(uint64_t address, Access access);
   template <typename Visit>
@@ -155,11 +184,12 @@ class AddressSpace : public RefCounted {
 
   PageTable page_table_;
   MmapLock mmap_lock_;
-  Spinlock page_table_lock_;
   VmaSet vmas_;
   uint64_t start_brk_ = 0;
   uint64_t brk_ = 0;
   uint64_t total_pages_ = 0;
+  uint64_t rss_pages_ = 0;
+  uint64_t max_rss_pages_ = 0;
   uint64_t data_pages_ = 0;  // private writable: what RLIMIT_DATA limits
 };
 

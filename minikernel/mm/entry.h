@@ -7,23 +7,25 @@
 #pragma once
 
 #include "arch/x86_64/pte.h"
+#include "mm/cow/cow_policy.h"
 #include "mm/vma.h"
 
 namespace mk {
 
-// "Really writable": the area allows it and no other mm can see the frame through an entry. W is then
-// withheld only for write-protection and soft-dirty tracking (ARCHITECTURE.md, "Entries").
+// The area allows writing, and the page is the address space's own or shared on purpose. W is then withheld
+// only for write-protection and soft-dirty tracking (ARCHITECTURE.md, "Entries").
 inline bool really_writable(Pte entry, const Vma& vma) {
-  return (vma.flags & kVmWrite) != 0 && (entry.exclusive() || !vma.is_private());
+  if (!(vma.flags & kVmWrite)) return false;
+  return !vma.is_private() || entry.writable() || (!entry.special() && cow().writable_at_once(entry));
 }
 
 // The same frame and software bits, with the rights that `vma` gives now.
-inline Pte with_protection(Pte entry, const Vma& vma) {
+inline Pte with_protection(Pte entry, const Vma& vma, bool writable) {
   constexpr uint64_t kRights =
       Pte::kPresent | Pte::kProtNone | Pte::kWrite | Pte::kUser | Pte::kExecuteDisable;
   uint64_t rights = vma.flags & kVmAccess ? Pte::kPresent | Pte::kUser : Pte::kProtNone;
   if (!(vma.flags & kVmExec)) rights |= Pte::kExecuteDisable;
-  if (really_writable(entry, vma) && !entry.has(Pte::kUffdWp)) rights |= Pte::kWrite;
+  if (writable && !entry.has(Pte::kUffdWp)) rights |= Pte::kWrite;
   return entry.without(kRights).with(rights);
 }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The page-fault handler: Linux's do_user_addr_fault and handle_mm_fault, with copy-on-write as
-// ARCHITECTURE.md has it: a write fault looks at the entry alone. EXCL says that this address space owns the
-// frame outright, so it is made writable in place; without EXCL it is copied. No frame descriptor is read,
-// and no count decides.
+// The page-fault handler: Linux's do_user_addr_fault and handle_mm_fault, with copy-on-write
+// as the chosen policy decides (mm/cow/): reuse or copy. Here itself no frame descriptor is looked at.
 #include <asm/resource.h>
 #include <asm/siginfo.h>
 
@@ -37,12 +35,8 @@ bool is_good(FaultOutcome outcome) {
 
 void* bytes_of(Pfn pfn) { return phys_to_virt(pfn * kPageSize); }
 
-Pte new_entry(Pfn pfn, uint64_t bits, const Vma& vma) {
-  return with_protection(Pte::for_frame(pfn, bits | Pte::kAccessed), vma);
-}
-
-// What a write leaves in an entry of a frame that is this address space's own.
-constexpr uint64_t kWritten = Pte::kExclusive | Pte::kDirty | Pte::kSoftDirty;
+// What a write leaves in an entry.
+constexpr uint64_t kWritten = Pte::kDirty | Pte::kSoftDirty;
 
 }  // namespace
 
@@ -81,75 +75,115 @@ AddressSpace::FaultResult AddressSpace::fault_locked(Vma& vma, uint64_t address,
 }
 
 FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access access) {
-  SpinlockGuard guard(page_table_lock_);
   Pte* entry = page_table_.ensure(address);
   if (entry == nullptr) return FaultOutcome::kOutOfMemory;
+  if (!vma.anonymous() && read_pte(entry).none()) return do_file_fault(vma, address, entry, access);
+  PteLock lock(entry);
   Pte now = read_pte(entry);
-  if (now.none())
-    return vma.anonymous() ? do_anonymous_page(vma, address, entry, access)
-                           : do_file_fault(vma, address, entry, access);
+  if (now.none()) return vma.anonymous() ? do_anonymous_page(vma, entry, access) : FaultOutcome::kSpurious;
   KASSERT(now.present());  // an area that allows nothing has refused the access
   if (access == Access::kWrite && !now.writable()) return do_wp_page(vma, address, entry);
-  // The entry allows the access: the TLB held an older one, and this fault has dropped it (SDM Vol.
-  // 3, 4.10.4.1).
+  // The entry allows the access: another CPU was faster, or the TLB held an older one, and this fault has
+  // dropped it (SDM Vol. 3, 4.10.4.1).
   return FaultOutcome::kSpurious;
 }
 
-FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, uint64_t, Pte* entry, Access access) {
+FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access) {
   KASSERT(vma.is_private());  // what is shared has a file
   if (access != Access::kWrite) {
-    set_pte(entry, new_entry(zero_page_pfn(), Pte::kSpecial, vma));
+    set_pte(entry,
+            with_protection(Pte::for_frame(zero_page_pfn(), Pte::kSpecial | Pte::kAccessed), vma, false));
+    vma.has_anon_pages = true;
+    count_vm_event(VmEvent::kZeroPage);
     return FaultOutcome::kZeroPage;
   }
   Pfn pfn = alloc_zeroed_frame();
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
-  set_pte(entry, new_entry(pfn, kWritten, vma));
+  vma.has_anon_pages = true;
+  map_new_page(vma, entry, pfn);
+  count_rss(1);
   return FaultOutcome::kAnonZero;
 }
 
+// The file's page is got before the page-table lock is taken: the page cache may have to be filled.
 FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access) {
   uint64_t offset = vma.file_offset(address);
-  Inode& inode = vma.file->inode();
-  if (offset >= page_align_up(inode.size)) return FaultOutcome::kSigbus;
-  Pfn pfn = inode.page(offset / kPageSize);
-  if (pfn == 0) return FaultOutcome::kOutOfMemory;
-  if (access == Access::kWrite && vma.is_private()) return copy_page(vma, address, entry, pfn);
-  frame_get(pfn);
-  set_pte(entry, new_entry(pfn, access == Access::kWrite ? Pte::kDirty | Pte::kSoftDirty : 0, vma));
+  Result<Pfn> got = vma.file->inode().get_page(offset / kPageSize);
+  if (!got.ok()) return got.error() == -ENXIO ? FaultOutcome::kSigbus : FaultOutcome::kOutOfMemory;
+  Pfn source = *got;
+  bool copies = access == Access::kWrite && vma.is_private();
+  Pfn copy = copies ? alloc_frame() : 0;
+  if (copies && copy == 0) {
+    frame_put(source);
+    return FaultOutcome::kOutOfMemory;
+  }
+  if (copies) memcpy(bytes_of(copy), bytes_of(source), kPageSize);
+  PteLock lock(entry);
+  if (!read_pte(entry).none()) {
+    frame_put(source);
+    if (copies) frame_put(copy);
+    return FaultOutcome::kSpurious;
+  }
+  count_rss(1);
+  if (copies) {
+    frame_put(source);
+    vma.has_anon_pages = true;
+    map_new_page(vma, entry, copy);
+    count_vm_event(VmEvent::kCowCopy);
+    return FaultOutcome::kCopy;
+  }
+  cow().map_file(source);
+  bool writes = access == Access::kWrite;
+  Pte now = Pte::for_frame(source, Pte::kAccessed | (writes ? kWritten : 0));
+  set_pte(entry, with_protection(now, vma, !vma.is_private() && (vma.flags & kVmWrite)));
   return FaultOutcome::kFilePage;
 }
 
 // A write to a page that is there and may not be written yet, in an area that allows it.
 FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry) {
   Pte now = read_pte(entry);
-  if (really_writable(now, vma)) {
-    set_pte(entry, now.with(Pte::kWrite | Pte::kAccessed | Pte::kDirty | Pte::kSoftDirty));
+  uint64_t bits = 0;
+  if (!vma.is_private() || (!now.special() && cow().may_reuse(*this, vma, now, bits))) {
+    set_pte(entry, now.with(Pte::kWrite | Pte::kAccessed | kWritten | bits));
+    count_vm_event(VmEvent::kCowReuse);
     return FaultOutcome::kReuse;
   }
-  if (!now.special()) return copy_page(vma, address, entry, now.pfn());
+  if (!now.special()) return copy_page(vma, address, entry);
   Pfn pfn = alloc_zeroed_frame();  // instead of copying the zero page
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
   replace_page(vma, address, entry, pfn);
+  count_rss(1);
   return FaultOutcome::kAnonZero;
 }
 
-FaultOutcome AddressSpace::copy_page(Vma& vma, uint64_t address, Pte* entry, Pfn source) {
+FaultOutcome AddressSpace::copy_page(Vma& vma, uint64_t address, Pte* entry) {
   Pfn pfn = alloc_frame();
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
-  memcpy(bytes_of(pfn), bytes_of(source), kPageSize);
+  // Somebody has taken W from entries and not flushed yet: another CPU may still write what is copied here.
+  if (__atomic_load_n(&tlb_flush_pending, __ATOMIC_SEQ_CST) != 0)
+    flush_tlb(page_table_, address, address + kPageSize);
+  memcpy(bytes_of(pfn), bytes_of(read_pte(entry).pfn()), kPageSize);
   replace_page(vma, address, entry, pfn);
+  vma.has_anon_pages = true;
+  count_vm_event(VmEvent::kCowCopy);
   return FaultOutcome::kCopy;
 }
 
-// Puts a frame that is this address space's own, and written, where another one or none was.
+// Puts a frame that is this address space's own, and written, where none was.
+void AddressSpace::map_new_page(const Vma& vma, Pte* entry, Pfn pfn) {
+  Pte written = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | kWritten);
+  set_pte(entry, with_protection(written, vma, vma.flags & kVmWrite));
+}
+
+// The same where another one was. No CPU may see the old one once another sees the new one: in between nobody
+// sees either (Linux's ptep_clear_flush).
 void AddressSpace::replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn) {
-  TlbBatch batch(page_table_);
-  Pte old = set_pte(entry, new_entry(pfn, kWritten, vma));
-  if (old.maps_page()) {
-    batch.changed(address);
-    if (!old.special()) batch.release(old.pfn());
-  }
-  batch.flush();
+  Pte old = set_pte(entry, Pte());
+  flush_tlb(page_table_, address, address + kPageSize);
+  map_new_page(vma, entry, pfn);
+  if (old.special()) return;
+  cow().unmap(old);
+  cow().drop_copied(old.pfn());
 }
 
 // Linux's expand_downwards(). Needs mmap_lock held for writing.

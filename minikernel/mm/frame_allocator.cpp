@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "mm/frame_allocator.h"
 
+#include "arch/x86_64/apic.h"
 #include "arch/x86_64/memory_layout.h"
 #include "arch/x86_64/percpu.h"
 #include "lib/assert.h"
+#include "lib/fault_injection.h"
 #include "lib/string.h"
+#include "mm/frame_table.h"
+#include "mm/reclaim.h"
+#include "mm/vmstat.h"
 
 namespace mk {
 namespace {
 
 Spinlock pool_lock;
-uint16_t* counts;
+uint16_t* counts;  // unused when `in_descriptors`
+bool in_descriptors;
 uint32_t* pool;  // a stack: the frame freed last is handed out first
 size_t pool_size;
 size_t frames_given;
@@ -29,12 +35,24 @@ void spill(FrameCache& cache) {
 }  // namespace
 
 Pfn alloc_frame() {
-  FrameCache& cache = this_cpu().frames;
-  if (cache.count == 0) refill(cache);
-  if (cache.count == 0) return 0;
-  Pfn pfn = cache.frames[--cache.count];
-  KASSERT(counts[pfn] == 0);
-  counts[pfn] = 1;
+  if (should_fail_allocation()) return 0;
+  FrameCache* cache = &this_cpu().frames;
+  if (cache->count == 0) refill(*cache);
+  if (cache->count == 0 && reclaim_frames()) {
+    cache = &this_cpu().frames;
+    if (cache->count == 0) refill(*cache);
+  }
+  if (cache->count == 0) return 0;
+  Pfn pfn = cache->frames[--cache->count];
+  count_vm_event(VmEvent::kPageAlloc);
+  if (in_descriptors) {
+    uint32_t& references = frame_descriptor(pfn).references;
+    KASSERT(references == 0);
+    references = 1;
+  } else {
+    KASSERT(counts[pfn] == 0);
+    counts[pfn] = 1;
+  }
   return pfn;
 }
 
@@ -44,23 +62,52 @@ Pfn alloc_zeroed_frame() {
   return pfn;
 }
 
-void frame_get(Pfn pfn) {
+bool frame_get(Pfn pfn) {
   KASSERT(pfn < frames_end);
-  uint16_t before = __atomic_fetch_add(&counts[pfn], 1, __ATOMIC_RELAXED);
-  KASSERT(before != 0 && before != UINT16_MAX);
+  if (in_descriptors) {
+    uint32_t before = __atomic_fetch_add(&frame_descriptor(pfn).references, 1, __ATOMIC_RELAXED);
+    KASSERT(before != 0 && before < INT32_MAX);
+    return true;
+  }
+  uint16_t seen = __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED);
+  do {
+    KASSERT(seen != 0);
+    if (seen == UINT16_MAX) return false;
+  } while (!__atomic_compare_exchange_n(&counts[pfn], &seen, static_cast<uint16_t>(seen + 1), true,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return true;
 }
 
 void frame_put(Pfn pfn) {
   KASSERT(pfn < frames_end);
-  uint16_t before = __atomic_fetch_sub(&counts[pfn], 1, __ATOMIC_ACQ_REL);
+  uint32_t before = in_descriptors
+                        ? __atomic_fetch_sub(&frame_descriptor(pfn).references, 1, __ATOMIC_ACQ_REL)
+                        : __atomic_fetch_sub(&counts[pfn], 1, __ATOMIC_ACQ_REL);
   KASSERT(before != 0);
   if (before != 1) return;
+  if (in_descriptors) frame_descriptor(pfn).flags = 0;
+  count_vm_event(VmEvent::kPageFree);
   FrameCache& cache = this_cpu().frames;
   if (cache.count == FrameCache::kCapacity) spill(cache);
   cache.frames[cache.count++] = static_cast<uint32_t>(pfn);
 }
 
-unsigned frame_count(Pfn pfn) { return __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED); }
+void frame_put_later(Pfn pfn) {
+  FrameDropLog& log = this_cpu().dropped;
+  if (log.count == FrameDropLog::kCapacity) return frame_put(pfn);
+  log.frames[log.count++] = static_cast<uint32_t>(pfn);
+  if (log.count == FrameDropLog::kDrainAt) apic_send_interrupt(this_cpu().apic_id, kDrainVector);
+}
+
+void drain_dropped_frames() {
+  FrameDropLog& log = this_cpu().dropped;
+  while (log.count > 0) frame_put(log.frames[--log.count]);
+}
+
+unsigned frame_count(Pfn pfn) {
+  return in_descriptors ? __atomic_load_n(&frame_descriptor(pfn).references, __ATOMIC_RELAXED)
+                        : __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED);
+}
 
 size_t total_frame_count() { return frames_given; }
 
@@ -76,6 +123,8 @@ void init_frame_allocator(uint16_t* frame_counts, uint32_t* frame_pool, Pfn end)
   pool = frame_pool;
   frames_end = end;
 }
+
+void count_frames_in_descriptors() { in_descriptors = true; }
 
 void give_frames(Pfn start, Pfn end) {
   KASSERT(start != 0 && end <= frames_end);

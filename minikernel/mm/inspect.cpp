@@ -78,7 +78,6 @@ void PageCounts::add(const PageCounts& other) {
 
 PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
   PageCounts counts;
-  SpinlockGuard guard(page_table_lock_);
   page_table_.for_each(vma.start, vma.end, [&](uint64_t linear, Pte* entry) {
     Pte now = read_pte(entry);
     if (now.maps_page() && !now.special()) {
@@ -101,23 +100,28 @@ void AddressSpace::pagemap_entries(uint64_t address, uint64_t* out, size_t pages
   memset(out, 0, pages * sizeof(*out));
   uint64_t end = address + pages * kPageSize;
   for (const Vma* vma = vmas_.find(address); vma != nullptr && vma->start < end; vma = vma->next) {
-    SpinlockGuard entries(page_table_lock_);
     for (uint64_t at = max(address, vma->start); at < min(end, vma->end); at += kPageSize) {
       Pte* entry = page_table_.find(at);
-      out[(at - address) / kPageSize] = pagemap_word(*vma, at, entry != nullptr ? read_pte(entry) : Pte());
+      if (entry == nullptr) {
+        out[(at - address) / kPageSize] = pagemap_word(*vma, at, Pte());
+        continue;
+      }
+      PteLock lock(entry);
+      out[(at - address) / kPageSize] = pagemap_word(*vma, at, read_pte(entry));
     }
   }
 }
 
 size_t AddressSpace::peek_memory(uint64_t address, void* out, size_t bytes) {
   MmapReadGuard guard(mmap_lock_);
-  SpinlockGuard entries(page_table_lock_);
   auto* to = static_cast<char*>(out);
   size_t done = 0;
   while (done < bytes && address + done < kUserEnd) {
     uint64_t at = address + done;
     Pte* entry = page_table_.find(at);
-    if (entry == nullptr || !read_pte(entry).maps_page()) break;
+    if (entry == nullptr) break;
+    PteLock lock(entry);
+    if (!read_pte(entry).maps_page()) break;
     size_t part = min(bytes - done, static_cast<size_t>(kPageSize - at % kPageSize));
     memcpy(to + done, static_cast<char*>(phys_to_virt(read_pte(entry).pfn() * kPageSize)) + at % kPageSize,
            part);
@@ -132,7 +136,6 @@ uint64_t AddressSpace::page_table_bytes() {
   uint64_t tables = 0;
   uint64_t counted_to = 0;
   for_each_vma([&](const Vma& vma) {
-    SpinlockGuard guard(page_table_lock_);
     uint64_t at = max(counted_to, vma.start / kCovered * kCovered);
     page_table_.for_each(at, vma.end, [&](uint64_t linear, Pte*) {
       if (linear < counted_to) return;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // The reader/writer lock of an address space (Linux's mmap_lock). Spins: the kernel is not preemptible and no
-// holder waits for anything. A waiting writer keeps new readers out, so that it gets its turn. Not recursive.
+// holder sleeps. A waiting writer keeps new readers out, so that it gets its turn. Not recursive.
 #pragma once
 
 #include <stdint.h>
+
+#include "lib/spinlock.h"
 
 namespace mk {
 
@@ -14,15 +16,15 @@ class MmapLock {
     while (true) {
       uint32_t seen = __atomic_load_n(&state_, __ATOMIC_RELAXED);
       if ((seen & kWriter) == 0 && exchange(seen, seen + 1)) return;
-      pause();
+      spin_relax();
     }
   }
   void unlock_read() { __atomic_fetch_sub(&state_, 1, __ATOMIC_RELEASE); }
 
   void lock_write() {
-    while ((__atomic_fetch_or(&state_, kWriter, __ATOMIC_ACQUIRE) & kWriter) != 0) pause();
+    while ((__atomic_fetch_or(&state_, kWriter, __ATOMIC_ACQUIRE) & kWriter) != 0) spin_relax();
     while (__atomic_load_n(&state_, __ATOMIC_ACQUIRE) != kWriter)
-      pause();  // the readers that were there leave
+      spin_relax();  // the readers that were there leave
   }
   void unlock_write() { __atomic_fetch_and(&state_, ~kWriter, __ATOMIC_RELEASE); }
 
@@ -32,7 +34,6 @@ class MmapLock {
   bool exchange(uint32_t seen, uint32_t wanted) {
     return __atomic_compare_exchange_n(&state_, &seen, wanted, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
   }
-  static void pause() { asm volatile("pause"); }
 
   uint32_t state_ = 0;  // kWriter, and the number of readers
 };

@@ -76,6 +76,7 @@ long AddressSpace::move_vma(Vma* vma, uint64_t address, uint64_t old_length, uin
   Vma* moved =
       new_vma(new_address, new_address + new_length, vma->flags, vma->file, vma->file_offset(address));
   if (moved == nullptr) return -ENOMEM;
+  moved->has_anon_pages = vma->has_anon_pages;
   // The old range becomes an area of its own first, so that nothing can fail once entries have moved.
   long error = unmap_locked(new_address, new_address + new_length);
   if (error == 0) error = split_at(address);

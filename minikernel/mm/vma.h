@@ -25,7 +25,9 @@ inline constexpr uint64_t kVmMayWrite = 0x20;
 inline constexpr uint64_t kVmMayExec = 0x40;
 inline constexpr uint64_t kVmMayShare = 0x80;
 inline constexpr uint64_t kVmGrowsDown = 0x100;
+inline constexpr uint64_t kVmDontCopy = 0x20000;
 inline constexpr uint64_t kVmNoReserve = 0x200000;
+inline constexpr uint64_t kVmWipeOnFork = 0x2000000;
 inline constexpr uint64_t kVmAccess = kVmRead | kVmWrite | kVmExec;
 
 struct Vma {
@@ -34,6 +36,8 @@ struct Vma {
   uint64_t flags = 0;
   Ref<File> file;       // empty: anonymous
   uint64_t offset = 0;  // byte of the file at `start`; 0 when anonymous
+  bool has_anon_pages =
+      false;  // some page of a private area may be the address space's own (Linux's anon_vma)
 
   Vma* previous = nullptr;  // in address order; kept by VmaSet
   Vma* next = nullptr;

@@ -11,6 +11,8 @@
 #include "arch/x86_64/trap.h"
 #include "lib/log.h"
 #include "mm/address_space.h"
+#include "mm/reclaim.h"
+#include "mm/vmstat.h"
 #include "proc/signal.h"
 #include "proc/task.h"
 
@@ -145,10 +147,11 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
 
   bool good = result.outcome != FaultOutcome::kSigsegv && result.outcome != FaultOutcome::kSigbus &&
               result.outcome != FaultOutcome::kOutOfMemory;
+  count_vm_event(VmEvent::kPageFault);
   if (good) ++task.minor_faults;
   if (result.outcome == FaultOutcome::kOutOfMemory) {
-    log("%s[%d]: out of memory: killed", task.name, task.pid);
-    force_signal(task, SIGKILL, SI_KERNEL, 0);
+    // Somebody is killed, this task perhaps; if not, it tries again when that one has had its turn.
+    if (out_of_memory()) this_cpu().need_resched = true;
   } else if (!good && from_user) {
     // A program learns nothing about kernel addresses: all look protected (Linux's sanitize_error_code).
     bool kernel_address = address >= kUserEnd;
@@ -165,12 +168,16 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
   }
   trace(trace_abi::TraceType::kFaultOutcome, task.pid, address, static_cast<uint64_t>(result.outcome),
         frame.error_code);
-  return good || from_user;
+  return good || from_user || (result.outcome == FaultOutcome::kOutOfMemory && !kill_pending(task));
 }
 
 void return_to_user_work(TrapFrame& frame) {
+  schedule_if_needed();
   const Task& task = current();
-  if (signal_pending(task) || task.signals.has_saved_mask) deliver_signals(frame);
+  if (signal_pending(task) || task.signals.has_saved_mask || was_interrupted(frame)) deliver_signals(frame);
 }
+
+void handle_timer() { run_timers(); }
+void handle_reschedule() { reschedule_interrupt(); }
 
 }  // namespace mk

@@ -12,6 +12,9 @@
 #include "lib/string.h"
 #include "mm/user_memory.h"
 #include "proc/elf_loader.h"
+#include "proc/exit.h"
+#include "proc/fork.h"
+#include "proc/futex.h"
 
 namespace mk {
 namespace {
@@ -134,6 +137,21 @@ void start_at(TrapFrame& frame, uint64_t entry, uint64_t stack_pointer) {
   frame.rflags = kFlagInterrupt | kFlagReserved1;
 }
 
+void take_address_space(Task& task, Ref<AddressSpace> mm) {
+  {
+    SpinlockGuard guard(tasks_lock);
+    task.mm.swap(mm);
+  }
+  load_page_table(&task.mm->page_table());
+}
+
+void take_handlers(Task& task, Ref<SignalHandlers> handlers) {
+  SpinlockGuard guard(tasks_lock);
+  if (handlers == task.handlers) return;
+  for (int i = 0; i < kSignals; ++i) handlers->actions[i] = task.handlers->actions[i];
+  task.handlers.swap(handlers);
+}
+
 }  // namespace
 
 long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
@@ -152,14 +170,25 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   error = stack.build(path, arguments, environment, *program);
   if (error < 0) return error == -EFAULT ? -ENOMEM : error;
 
-  // Nothing can fail from here on.
   mm->set_brk(page_align_up(program->end));
   mm->executable = *file;
-  mm->activate();
-  task.mm = mm;
+  // A process of its own files and handlers from now on.
+  Ref<FileTable> files = task.files->is_shared() ? task.files->clone() : task.files;
+  Ref<SignalHandlers> handlers = task.handlers->is_shared() ? make<SignalHandlers>() : task.handlers;
+  if (!files || !handlers) return -ENOMEM;
+  error = end_other_threads();
+  if (error < 0) return error;
+
+  // Nothing can fail from here on.
+  exit_futexes(task);
+  take_address_space(task, mm);
+  vfork_is_done(task);
+  take_handlers(task, handlers);
+  task.files = files;
+  task.files->close_on_exec_all();
+  task.process->has_executed = true;
   task.set_name(path);
   reset_handlers(task);
-  task.clear_child_tid = 0;
   task.fs_base = task.gs_base = 0;
   write_msr(kMsrFsBase, 0);
   write_msr(kMsrKernelGsBase, 0);

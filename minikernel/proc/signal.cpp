@@ -4,9 +4,13 @@
 // signal_frame.cpp.
 #include "proc/signal.h"
 
+#include <asm/unistd.h>
+
 #include "arch/x86_64/trace.h"
+#include "arch/x86_64/trap_frame.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "proc/process.h"
 #include "proc/signal_frame.h"
 #include "proc/task.h"
 
@@ -29,26 +33,26 @@ bool is_ignored(const SignalAction& action, int number) {
   return action.handler == kDefault && (kIgnoredByDefault & signal_bit(number));
 }
 
-void enqueue(SignalState& state, const siginfo_t& info) {
+void enqueue(PendingSignals& pending, const siginfo_t& info) {
   bool real_time = info.si_signo >= SIGRTMIN;
-  bool already = state.pending & signal_bit(info.si_signo);
-  state.pending |= signal_bit(info.si_signo);
+  bool already = pending.set & signal_bit(info.si_signo);
+  __atomic_fetch_or(&pending.set, signal_bit(info.si_signo), __ATOMIC_SEQ_CST);
   if (already && !real_time) return;
   QueuedSignal* entry = create<QueuedSignal>(info, nullptr);
   if (entry == nullptr) return;
-  QueuedSignal** tail = &state.queue;
+  QueuedSignal** tail = &pending.queue;
   while (*tail != nullptr) tail = &(*tail)->next;
   *tail = entry;
 }
 
 // Takes the oldest entry of `number` out of the queue.
-siginfo_t dequeue(SignalState& state, int number) {
+siginfo_t dequeue(PendingSignals& pending, int number) {
   siginfo_t info = {};
   info.si_signo = number;
   info.si_code = SI_USER;
   bool found = false;
   bool more = false;
-  for (QueuedSignal** link = &state.queue; *link != nullptr;) {
+  for (QueuedSignal** link = &pending.queue; *link != nullptr;) {
     QueuedSignal* entry = *link;
     if (entry->info.si_signo != number) {
       link = &entry->next;
@@ -62,15 +66,26 @@ siginfo_t dequeue(SignalState& state, int number) {
       break;
     }
   }
-  if (!more) state.pending &= ~signal_bit(number);
+  if (!more) __atomic_fetch_and(&pending.set, ~signal_bit(number), __ATOMIC_SEQ_CST);
   return info;
 }
 
-int next_signal(const SignalState& state) {
-  SignalSet ready = state.pending & ~state.blocked;
+void drop_pending(PendingSignals& pending, SignalSet set) {
+  for (int number = 1; number <= kSignals; ++number)
+    while (pending.set & set & signal_bit(number)) dequeue(pending, number);
+}
+
+// The lowest of a set, those that instructions cause first; 0: none.
+int first_of(SignalSet ready) {
   if (ready == 0) return 0;
   if (ready & kSynchronous) ready &= kSynchronous;
   return __builtin_ctzl(ready) + 1;
+}
+
+SignalSet ready_signals(const Task& task, SignalSet wanted) {
+  SignalSet own = __atomic_load_n(&task.signals.pending.set, __ATOMIC_SEQ_CST);
+  SignalSet shared = __atomic_load_n(&task.process->pending.set, __ATOMIC_SEQ_CST);
+  return (own | shared) & wanted;
 }
 
 const char* name_of_synchronous(int number) {
@@ -102,30 +117,138 @@ void log_fatal(const Task& task, const TrapFrame& frame, const siginfo_t& info) 
       task.signals.cause, address, frame.rip);
 }
 
-// The default action, for signals that are not ignored by default. Stopping needs somebody who can continue
-// us.
+// Tells the parent, if it wants to hear of stops.
+void tell_parent_locked(Process& process, int code, int status) {
+  Process* parent = process.parent;
+  if (parent == nullptr) return;
+  bool wanted =
+      parent->threads != nullptr && !(parent->threads->handlers->action(SIGCHLD).flags & SA_NOCLDSTOP);
+  if (wanted) {
+    siginfo_t info = {};
+    info.si_signo = SIGCHLD;
+    info.si_code = code;
+    info.si_pid = process.tgid;
+    info.si_status = status;
+    send_process_signal_locked(*parent, info);
+  }
+  parent->child_events.wake();
+}
+
+void stop_process(Process& process, int number) {
+  SpinlockGuard guard(tasks_lock);
+  if (process.group_exit) return;
+  process.stopped = true;
+  process.stop_signal = number;
+  process.stop_untold = true;
+  process.continue_untold = false;
+  for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread) kick_task(*thread);
+  tell_parent_locked(process, CLD_STOPPED, number);
+}
+
+// SIGCONT and SIGKILL undo a stop when they are sent, blocked or not.
+void continue_locked(Process& process, bool tell) {
+  if (!process.stopped) return;
+  process.stopped = false;
+  process.stop_untold = false;
+  process.continue_untold = tell;
+  process.continued.wake();
+  if (tell) tell_parent_locked(process, CLD_CONTINUED, SIGCONT);
+}
+
+void stay_stopped(Process& process) {
+  sleep_until(
+      process.continued, [&] { return !__atomic_load_n(&process.stopped, __ATOMIC_ACQUIRE); },
+      Sleep::kKillable);
+}
+
+// A process group whose members have no parent outside it in their session cannot be continued by a shell:
+// terminal stops do nothing there (POSIX's orphaned process group).
+bool is_orphaned_group(int group) {
+  SpinlockGuard guard(tasks_lock);
+  for (Process* process = next_process(0); process != nullptr; process = next_process(process->tgid)) {
+    const Process* parent = process->parent;
+    if (process->group != group || process->zombie) continue;
+    if (parent == nullptr) return false;  // init: whoever started the machine
+    if (parent->group != group && parent->session == process->session) return false;
+  }
+  return true;
+}
+
+// The default action, for signals that are not ignored by default.
 void default_action(Task& task, const TrapFrame& frame, const siginfo_t& info) {
   int number = info.si_signo;
+  Process& process = *task.process;
   if (signal_bit(number) & kStopsByDefault) {
-    log("%s[%d]: signal %d: stopping is not implemented, ignored", task.name, task.pid, number);
+    if (number == SIGSTOP || !is_orphaned_group(process.group)) stop_process(process, number);
     return;
   }
   log_fatal(task, frame, info);
-  do_exit(number);
+  do_group_exit(number);
+}
+
+bool has_to_end(const Task& task) {
+  const Process& process = *task.process;
+  return __atomic_load_n(&process.group_exit, __ATOMIC_SEQ_CST) ||
+         (process.executor != nullptr && process.executor != &task);
+}
+
+bool is_ignored_by(const Task& task, int number) { return is_ignored(task.handlers->action(number), number); }
+
+void effects_of_sending(Process& process, int number) {
+  if (number == SIGCONT || number == SIGKILL) {
+    for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
+      drop_pending(thread->signals.pending, kStopsByDefault);
+    drop_pending(process.pending, kStopsByDefault);
+    continue_locked(process, number == SIGCONT);
+  } else if (signal_bit(number) & kStopsByDefault) {
+    for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
+      drop_pending(thread->signals.pending, signal_bit(SIGCONT));
+    drop_pending(process.pending, signal_bit(SIGCONT));
+  }
 }
 
 }  // namespace
 
-bool signal_pending(const Task& task) { return next_signal(task.signals) != 0; }
+bool kill_pending(const Task& task) {
+  return has_to_end(task) || ready_signals(task, signal_bit(SIGKILL)) != 0;
+}
+
+bool signal_pending(const Task& task) {
+  return has_to_end(task) || __atomic_load_n(&task.process->stopped, __ATOMIC_SEQ_CST) ||
+         ready_signals(task, ~task.signals.blocked) != 0;
+}
+
+void send_signal_locked(Task& task, const siginfo_t& info) {
+  int number = info.si_signo;
+  effects_of_sending(*task.process, number);
+  bool blocked = task.signals.blocked & signal_bit(number);
+  if (!blocked && is_ignored_by(task, number)) return;
+  enqueue(task.signals.pending, info);
+  if (!blocked) kick_task(task);
+}
 
 void send_signal(Task& task, const siginfo_t& info) {
+  SpinlockGuard guard(tasks_lock);
+  send_signal_locked(task, info);
+}
+
+void send_process_signal_locked(Process& process, const siginfo_t& info) {
   int number = info.si_signo;
-  bool blocked = task.signals.blocked & signal_bit(number);
-  if (!blocked && is_ignored(task.handlers->action(number), number)) return;
-  enqueue(task.signals, info);
+  if (process.threads == nullptr) return;  // a zombie
+  effects_of_sending(process, number);
+  Task* taker = nullptr;  // the first that does not block it
+  for (Task* thread = process.threads; thread != nullptr && taker == nullptr; thread = thread->next_thread)
+    if (!(thread->signals.blocked & signal_bit(number))) taker = thread;
+  if (taker != nullptr && is_ignored_by(*taker, number)) return;
+  enqueue(process.pending, info);
+  // All that could take it look; one finds it.
+  for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
+    if (!(thread->signals.blocked & signal_bit(number)) || (thread->signals.awaited & signal_bit(number)))
+      kick_task(*thread);
 }
 
 void force_signal(Task& task, int number, int code, uint64_t address) {
+  SpinlockGuard guard(tasks_lock);
   SignalAction& action = task.handlers->action(number);
   bool blocked = task.signals.blocked & signal_bit(number);
   if (blocked || action.handler == kIgnore) {
@@ -136,21 +259,31 @@ void force_signal(Task& task, int number, int code, uint64_t address) {
   info.si_signo = number;
   info.si_code = code;
   info.si_addr = reinterpret_cast<void*>(address);
-  enqueue(task.signals, info);
+  enqueue(task.signals.pending, info);
 }
 
-void drop_ignored(Task& task, int number) {
-  if (!is_ignored(task.handlers->action(number), number)) return;
-  while (task.signals.pending & signal_bit(number)) dequeue(task.signals, number);
+void drop_ignored_locked(Process& process, int number) {
+  if (process.threads == nullptr || !is_ignored_by(*process.threads, number)) return;
+  drop_pending(process.pending, signal_bit(number));
+  for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
+    drop_pending(thread->signals.pending, signal_bit(number));
 }
 
-void flush_signals(Task& task) {
-  while (task.signals.queue != nullptr) {
-    QueuedSignal* entry = task.signals.queue;
-    task.signals.queue = entry->next;
+void flush_signals_locked(PendingSignals& pending) {
+  while (pending.queue != nullptr) {
+    QueuedSignal* entry = pending.queue;
+    pending.queue = entry->next;
     destroy(entry);
   }
-  task.signals.pending = 0;
+  pending.set = 0;
+}
+
+void set_blocked(Task& task, SignalSet blocked) {
+  SpinlockGuard guard(tasks_lock);
+  task.signals.blocked = blocked & ~kUnblockable;
+  // What this task no longer takes another one may.
+  for (Task* thread = task.process->threads; thread != nullptr; thread = thread->next_thread)
+    if (thread != &task && (task.process->pending.set & ~thread->signals.blocked)) kick_task(*thread);
 }
 
 void reset_handlers(Task& task) {
@@ -162,38 +295,96 @@ void reset_handlers(Task& task) {
   task.signals.alternate_flags = SS_DISABLE;
 }
 
+int take_signal(Task& task, SignalSet wanted, siginfo_t& info) {
+  SpinlockGuard guard(tasks_lock);
+  int number = first_of(ready_signals(task, wanted));
+  if (number == 0) return 0;
+  bool own = task.signals.pending.set & signal_bit(number);
+  info = dequeue(own ? task.signals.pending : task.process->pending, number);
+  return number;
+}
+
+bool was_interrupted(const TrapFrame& frame) {
+  if (frame.vector != kSyscallVector) return false;
+  long result = -static_cast<long>(frame.rax);
+  return result == kRestartSys || result == kRestartNoHandler || result == kRestartBlock;
+}
+
+namespace {
+
+// What an interrupted call gives: EINTR, or itself once more. `action` is the handler that is going to run,
+// null: none.
+void settle_restart(Task& task, TrapFrame& frame, const SignalAction* action) {
+  if (!was_interrupted(frame)) return;
+  long result = -static_cast<long>(frame.rax);
+  constexpr uint64_t kSyscallBytes = 2;
+  bool again = action == nullptr || (result == kRestartSys && (action->flags & SA_RESTART));
+  if (!again) {
+    frame.rax = static_cast<uint64_t>(-EINTR);
+  } else {
+    frame.rax = result == kRestartBlock ? __NR_restart_syscall : frame.error_code;
+    frame.rip -= kSyscallBytes;
+    frame.rcx = frame.rip;
+  }
+  if (again && result != kRestartBlock) task.restart = nullptr;
+}
+
+// False: the signal does nothing.
+bool take_action(Task& task, TrapFrame& frame, const siginfo_t& info) {
+  int number = info.si_signo;
+  SignalAction taken;
+  {
+    SpinlockGuard guard(tasks_lock);
+    SignalAction& action = task.handlers->action(number);
+    taken = action;
+    if (taken.handler > kIgnore && (taken.flags & SA_RESETHAND)) action.handler = kDefault;
+  }
+  if (number == SIGKILL) do_group_exit(SIGKILL);
+  if (is_ignored(taken, number)) return false;
+  if (taken.handler == kDefault) {
+    default_action(task, frame, info);
+    return false;
+  }
+  settle_restart(task, frame, &taken);
+  if (!push_signal_frame(task, frame, taken, info)) {
+    // The stack cannot take the frame. SIGSEGV, and no second try of a SIGSEGV handler (Linux's
+    // signal_setup_done).
+    log("%s[%d]: bad stack for signal %d: sp %lx", task.name, task.pid, number, frame.rsp);
+    if (number == SIGSEGV) task.handlers->action(SIGSEGV).handler = kDefault;
+    task.signals.cause = "no stack for a signal handler";
+    force_signal(task, SIGSEGV, SI_KERNEL, 0);
+    return true;
+  }
+  task.signals.has_saved_mask = false;  // the frame has it
+  SignalSet blocked = task.signals.blocked | taken.mask;
+  if (!(taken.flags & SA_NODEFER)) blocked |= signal_bit(number);
+  set_blocked(task, blocked);
+  return true;
+}
+
+}  // namespace
+
 void deliver_signals(TrapFrame& frame) {
   Task& task = current();
-  while (int number = next_signal(task.signals)) {
-    siginfo_t info = dequeue(task.signals, number);
+  Process& process = *task.process;
+  while (true) {
+    if (has_to_end(task)) do_exit(process.group_exit ? process.exit_status : 0);
+    if (__atomic_load_n(&process.stopped, __ATOMIC_ACQUIRE)) {
+      stay_stopped(process);
+      continue;
+    }
+    siginfo_t info;
+    int number = take_signal(task, ~task.signals.blocked, info);
+    if (number == 0) break;
     trace(trace_abi::TraceType::kSignal, task.pid, number,
           static_cast<uint64_t>(static_cast<int64_t>(info.si_code)),
           reinterpret_cast<uint64_t>(info.si_addr));
-    SignalAction& action = task.handlers->action(number);
-    if (number == SIGKILL) do_exit(SIGKILL);
-    if (is_ignored(action, number)) continue;
-    if (action.handler == kDefault) {
-      default_action(task, frame, info);
-      continue;
-    }
-    SignalAction taken = action;
-    if (action.flags & SA_RESETHAND) action.handler = kDefault;
-    if (!push_signal_frame(task, frame, taken, info)) {
-      // The stack cannot take the frame. SIGSEGV, and no second try of a SIGSEGV handler (Linux's
-      // signal_setup_done).
-      log("%s[%d]: bad stack for signal %d: sp %lx", task.name, task.pid, number, frame.rsp);
-      if (number == SIGSEGV) task.handlers->action(SIGSEGV).handler = kDefault;
-      task.signals.cause = "no stack for a signal handler";
-      force_signal(task, SIGSEGV, SI_KERNEL, 0);
-      continue;
-    }
-    task.signals.has_saved_mask = false;  // the frame has it
-    task.signals.blocked |= taken.mask & ~kUnblockable;
-    if (!(taken.flags & SA_NODEFER)) task.signals.blocked |= signal_bit(number);
+    take_action(task, frame, info);
   }
+  settle_restart(task, frame, nullptr);
   if (!task.signals.has_saved_mask) return;
-  task.signals.blocked = task.signals.saved_mask;
   task.signals.has_saved_mask = false;
+  set_blocked(task, task.signals.saved_mask);
 }
 
 long do_sigaltstack(Task& task, const stack_t* wanted, stack_t* old, uint64_t user_stack_pointer) {

@@ -16,6 +16,7 @@
 namespace mk {
 
 struct Task;
+class Process;
 
 inline constexpr int kSignals = 64;
 using SignalSet = uint64_t;  // bit n-1 is signal n
@@ -43,10 +44,16 @@ struct QueuedSignal {
   QueuedSignal* next;
 };
 
+// Of a task, or of a process for whichever of its tasks takes them.
+struct PendingSignals {
+  SignalSet set = 0;
+  QueuedSignal* queue = nullptr;  // oldest first; a pending signal without an entry lost it to lack of memory
+};
+
 struct SignalState {
   SignalSet blocked = 0;
-  SignalSet pending = 0;
-  QueuedSignal* queue = nullptr;  // oldest first; a pending signal without an entry lost it to lack of memory
+  PendingSignals pending;
+  SignalSet awaited = 0;  // sigtimedwait waits for these, blocked as they are
   uint64_t alternate_stack = 0;
   uint64_t alternate_size = 0;
   uint32_t alternate_flags = SS_DISABLE;
@@ -67,19 +74,34 @@ struct SignalState {
   }
 };
 
-// Makes a signal pending. A signal that is ignored and not blocked is dropped; a standard signal that is
-// already pending stays pending once.
+// All of these take tasks_lock, those that end in _locked need it held.
+//
+// Makes a signal pending for the task, or for its process. A signal that is ignored and not blocked is
+// dropped; a standard signal that is already pending stays pending once. Stop signals and SIGCONT take each
+// other's place.
 void send_signal(Task& task, const siginfo_t& info);
-// A signal that the task's own instruction caused: it cannot be ignored or wait behind a mask.
+void send_signal_locked(Task& task, const siginfo_t& info);
+void send_process_signal_locked(Process& process, const siginfo_t& info);
+// A signal that the running task's own instruction caused: it cannot be ignored or wait behind a mask.
 void force_signal(Task& task, int number, int code, uint64_t address);
 // After a change of a signal's action: what is pending and now ignored is dropped, as POSIX asks.
-void drop_ignored(Task& task, int number);
-void flush_signals(Task& task);
+void drop_ignored_locked(Process& process, int number);
+void flush_signals_locked(PendingSignals& pending);
+// Something is there that is not blocked, or the task has to stop or end.
 bool signal_pending(const Task& task);
+bool kill_pending(const Task& task);
+// After a change of the running task's mask.
+void set_blocked(Task& task, SignalSet blocked);
 // What exec does: handlers are gone, ignored signals stay ignored.
 void reset_handlers(Task& task);
+// The oldest pending signal of `wanted`, with who sent it; 0: none (rt_sigtimedwait).
+int take_signal(Task& task, SignalSet wanted, siginfo_t& info);
 
-// Delivers what is pending and not blocked; ends the task if that is the signal's default.
+// Whether the frame is of a system call that a signal interrupted: it still has to become EINTR or a
+// repetition.
+bool was_interrupted(const TrapFrame& frame);
+// Delivers what is pending and not blocked; ends or stops the task if that is the signal's default. Settles
+// what an interrupted system call returns.
 void deliver_signals(TrapFrame& frame);
 
 // System calls.

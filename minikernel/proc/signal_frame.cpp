@@ -154,7 +154,8 @@ long do_rt_sigreturn(TrapFrame& frame) {
   uint64_t address = frame.rsp - 8;  // the handler's `ret` took the restorer off
   bool good = get_user(saved, address);
   if (good) {
-    task.signals.blocked = saved.uc.uc_sigmask & ~kUnblockable;
+    frame.vector = 0;  // what RAX holds from now on is no result of this call
+    set_blocked(task, saved.uc.uc_sigmask);
     restore_registers(frame, saved.uc.uc_mcontext);
     uint64_t fp_address = reinterpret_cast<uint64_t>(saved.uc.uc_mcontext.fpstate);
     if (fp_address == 0) {

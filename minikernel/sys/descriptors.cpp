@@ -164,6 +164,8 @@ long sys_fcntl(int fd, unsigned command, uint64_t argument) {
       return 0;
     }
   }
+  if (command == F_SETPIPE_SZ || command == F_GETPIPE_SZ)
+    return file->inode().pipe_control(command, argument);
   log_unimplemented(__NR_fcntl, "this command");
   return -EINVAL;
 }

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What a program asks and tells about itself. One process with one thread runs: it is init, and its own
-// session.
+// What a program asks and tells about itself and its relatives: identities, groups, sessions, waiting for
+// children.
 #include <asm/prctl.h>
-#include <asm/resource.h>
 #include <asm/unistd.h>
-#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
-#include <linux/time.h>
-#include <linux/times.h>
+#include <linux/wait.h>
 
-#include "arch/x86_64/clock.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/memory_layout.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "proc/exit.h"
 #include "sys/syscall.h"
 
 namespace mk {
@@ -24,35 +21,180 @@ namespace {
 // wait4's shape of an exit code.
 constexpr int exit_status(int code) { return (code & 0xff) << 8; }
 
-bool is_self(int pid) { return pid == 0 || pid == current().tgid; }
-
-__kernel_old_timeval to_time_value(uint64_t ns) {
-  return {.tv_sec = static_cast<long>(ns / 1'000'000'000),
-          .tv_usec = static_cast<long>(ns / 1000 % 1'000'000)};
+// With tasks_lock held; 0: the caller's own.
+Process* process_of(int pid) {
+  if (pid == 0) return current().process.raw();
+  Task* task = find_task(pid);
+  return task != nullptr ? task->process.raw() : find_process(pid);
 }
 
 }  // namespace
 
 long sys_exit(int code) { do_exit(exit_status(code)); }
-long sys_exit_group(int code) { do_exit(exit_status(code)); }
+long sys_exit_group(int code) { do_group_exit(exit_status(code)); }
 
 long sys_getpid() { return current().tgid; }
 long sys_gettid() { return current().pid; }
-long sys_getppid() { return 0; }
+long sys_getppid() {
+  SpinlockGuard guard(tasks_lock);
+  const Process* parent = current().process->parent;
+  return parent != nullptr ? parent->tgid : 0;
+}
 long sys_getuid() { return 0; }
 long sys_getgid() { return 0; }
 long sys_geteuid() { return 0; }
 long sys_getegid() { return 0; }
-long sys_getpgrp() { return current().tgid; }
-long sys_getpgid(int pid) { return is_self(pid) ? current().tgid : -ESRCH; }
-long sys_getsid(int pid) { return is_self(pid) ? current().tgid : -ESRCH; }
-long sys_sched_yield() { return 0; }
+long sys_getpgrp() { return current().process->group; }
 
-// Programs run on the boot CPU.
-long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask) {
-  if (!is_self(pid)) return -ESRCH;
-  if (size < sizeof(uint64_t) || size % sizeof(uint64_t) != 0) return -EINVAL;
-  return put_user(mask, uint64_t{1}) ? static_cast<long>(sizeof(uint64_t)) : -EFAULT;
+long sys_getpgid(int pid) {
+  SpinlockGuard guard(tasks_lock);
+  const Process* process = process_of(pid);
+  return process != nullptr ? process->group : -ESRCH;
+}
+
+long sys_getsid(int pid) {
+  SpinlockGuard guard(tasks_lock);
+  const Process* process = process_of(pid);
+  return process != nullptr ? process->session : -ESRCH;
+}
+
+// Linux's order of errors.
+long sys_setpgid(int pid, int group) {
+  if (group < 0) return -EINVAL;
+  SpinlockGuard guard(tasks_lock);
+  Process& self = *current().process;
+  if (pid == 0) pid = self.tgid;
+  if (group == 0) group = pid;
+  Process* process = find_process(pid);
+  if (process == nullptr) return -ESRCH;
+  if (process->parent == &self) {
+    if (process->session != self.session) return -EPERM;
+    if (process->has_executed) return -EACCES;
+  } else if (process != &self) {
+    return -ESRCH;
+  }
+  if (process->session == process->tgid) return -EPERM;
+  if (group != pid) {
+    bool exists = false;
+    for (Process* other = next_process(0); other != nullptr; other = other->next)
+      exists |= other->group == group && other->session == self.session;
+    if (!exists) return -EPERM;
+  }
+  process->group = group;
+  return 0;
+}
+
+long sys_setsid() {
+  SpinlockGuard guard(tasks_lock);
+  Process& self = *current().process;
+  for (Process* other = next_process(0); other != nullptr; other = other->next)
+    if (other->group == self.tgid) return -EPERM;
+  self.session = self.group = self.tgid;
+  return self.tgid;
+}
+
+// Everybody is root, who may become anybody; there is nobody else to become.
+long sys_setuid(int) { return 0; }
+long sys_setgroups(uint64_t, UserAddress) { return 0; }
+long sys_getgroups(int, UserAddress) { return 0; }
+long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved) {
+  uint32_t root = 0;
+  return put_user(real, root) && put_user(effective, root) && put_user(saved, root) ? 0 : -EFAULT;
+}
+
+namespace {
+
+void fill(rusage& usage, const Usage& from) {
+  memset(&usage, 0, sizeof(usage));
+  usage.ru_utime = {.tv_sec = static_cast<long>(from.run_ns / 1'000'000'000),
+                    .tv_usec = static_cast<long>(from.run_ns / 1000 % 1'000'000)};
+  usage.ru_minflt = static_cast<long>(from.minor_faults);
+  usage.ru_maxrss = static_cast<long>(from.max_rss_pages * 4);
+}
+
+}  // namespace
+
+long sys_wait4(int pid, UserAddress status, int options, UserAddress usage_out) {
+  constexpr int kKnown = WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | static_cast<int>(__WCLONE) | __WALL;
+  if (options & ~kKnown) return -EINVAL;
+  if (pid == INT32_MIN) return -ESRCH;
+  WaitFor what;
+  if (pid > 0) what = {WaitFor::Who::kPid, pid, 0};
+  if (pid == 0) what = {WaitFor::Who::kGroup, current().process->group, 0};
+  if (pid < -1) what = {WaitFor::Who::kGroup, -pid, 0};
+  what.options = static_cast<uint32_t>(options) | WEXITED;
+  ChildStatus found;
+  if (long error = wait_for_child(what, found); error < 0) return error;
+  if (found.pid == 0) return 0;
+  rusage usage;
+  fill(usage, found.usage);
+  if (status != 0 && !put_user(status, found.status)) return -EFAULT;
+  if (usage_out != 0 && !put_user(usage_out, usage)) return -EFAULT;
+  return found.pid;
+}
+
+long sys_waitid(int type, int id, UserAddress info_out, int options, UserAddress usage_out) {
+  constexpr int kKnown =
+      WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | static_cast<int>(__WCLONE) | __WALL;
+  if ((options & ~kKnown) || !(options & (WEXITED | WSTOPPED | WCONTINUED))) return -EINVAL;
+  WaitFor what;
+  what.options = static_cast<uint32_t>(options);
+  switch (type) {
+    case P_ALL:
+      break;
+    case P_PID:
+      if (id <= 0) return -EINVAL;
+      what.who = WaitFor::Who::kPid;
+      what.id = id;
+      break;
+    case P_PGID:
+      if (id < 0) return -EINVAL;
+      what.who = WaitFor::Who::kGroup;
+      what.id = id == 0 ? current().process->group : id;
+      break;
+    default:
+      return -EINVAL;
+  }
+  ChildStatus found;
+  if (long error = wait_for_child(what, found); error < 0) return error;
+  siginfo_t info = {};
+  if (found.pid != 0) {
+    info.si_signo = SIGCHLD;
+    info.si_code = found.code;
+    info.si_pid = found.pid;
+    info.si_status = found.code == CLD_EXITED    ? found.status >> 8 & 0xff
+                     : found.code == CLD_KILLED  ? found.status & 0x7f
+                     : found.code == CLD_STOPPED ? found.status >> 8 & 0xff
+                                                 : SIGCONT;
+  }
+  rusage usage;
+  fill(usage, found.usage);
+  if (info_out != 0 && !put_user(info_out, info)) return -EFAULT;
+  return usage_out != 0 && found.pid != 0 && !put_user(usage_out, usage) ? -EFAULT : 0;
+}
+
+long sys_getrusage(int who, UserAddress out) {
+  Usage sum;
+  {
+    SpinlockGuard guard(tasks_lock);
+    Task& task = current();
+    switch (who) {
+      case RUSAGE_SELF:
+        sum = usage_of(*task.process);
+        break;
+      case RUSAGE_CHILDREN:
+        sum = task.process->ended_children;
+        break;
+      case RUSAGE_THREAD:
+        sum = {.run_ns = task.run_time_ns(), .minor_faults = task.minor_faults, .max_rss_pages = 0};
+        break;
+      default:
+        return -EINVAL;
+    }
+  }
+  rusage usage;
+  fill(usage, sum);
+  return put_user(out, usage) ? 0 : -EFAULT;
 }
 
 long sys_set_tid_address(UserAddress address) {
@@ -60,10 +202,11 @@ long sys_set_tid_address(UserAddress address) {
   return current().pid;
 }
 
-// The list matters when a thread dies holding a lock that another one waits for.
-long sys_set_robust_list(UserAddress, uint64_t size) {
+long sys_set_robust_list(UserAddress head, uint64_t size) {
   constexpr uint64_t kHeadSize = 24;
-  return size == kHeadSize ? 0 : -EINVAL;
+  if (size != kHeadSize) return -EINVAL;
+  current().robust_list = head;
+  return 0;
 }
 
 long sys_arch_prctl(int option, uint64_t address) {
@@ -102,75 +245,17 @@ long sys_prctl(int option, uint64_t a, uint64_t, uint64_t, uint64_t) {
       return copy_to_user(a, task.name, sizeof(task.name)) ? 0 : -EFAULT;
     case PR_GET_DUMPABLE:
       return 1;
+    case PR_SET_CHILD_SUBREAPER:
+      task.process->is_subreaper = a != 0;
+      return 0;
+    case PR_GET_CHILD_SUBREAPER:
+      return put_user(a, static_cast<int>(task.process->is_subreaper)) ? 0 : -EFAULT;
+    case PR_SET_PDEATHSIG:
+      if (a == 0) return 0;
+      break;
   }
   log_unimplemented(__NR_prctl, "this option");
   return -EINVAL;
-}
-
-// With one thread nobody else can wake or wait: waiting where the value fits could only end by time.
-long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress timeout, UserAddress, uint32_t) {
-  int command = operation & FUTEX_CMD_MASK;
-  if (word % sizeof(uint32_t) != 0) return -EINVAL;
-  switch (command) {
-    case FUTEX_WAKE:
-    case FUTEX_WAKE_BITSET:
-      return 0;
-    case FUTEX_WAIT:
-    case FUTEX_WAIT_BITSET: {
-      uint32_t now;
-      if (!get_user(now, word)) return -EFAULT;
-      if (now != value) return -EAGAIN;
-      if (timeout == 0) {
-        log("%s[%d]: waits on a futex that nobody can wake", current().name, current().pid);
-        return -EINTR;
-      }
-      bool absolute = command == FUTEX_WAIT_BITSET;
-      int clock = operation & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-      long slept = sys_clock_nanosleep(clock, absolute ? TIMER_ABSTIME : 0, timeout, 0);
-      return slept == 0 ? -ETIMEDOUT : slept;
-    }
-  }
-  log_unimplemented(__NR_futex, "this operation");
-  return -ENOSYS;
-}
-
-long sys_prlimit64(int pid, unsigned resource, UserAddress in, UserAddress out) {
-  if (resource >= RLIM_NLIMITS) return -EINVAL;
-  if (!is_self(pid)) return -ESRCH;
-  Limit wanted;
-  if (in != 0 && !get_user(wanted, in)) return -EFAULT;
-  Limit& limit = current().limits[resource];
-  Limit old = limit;
-  if (in != 0) {
-    if (wanted.soft > wanted.hard) return -EINVAL;
-    if (resource == RLIMIT_NOFILE && wanted.hard > FileTable::kMaxFiles) return -EPERM;
-    limit = wanted;
-  }
-  return out != 0 && !put_user(out, old) ? -EFAULT : 0;
-}
-
-long sys_getrlimit(unsigned resource, UserAddress out) { return sys_prlimit64(0, resource, 0, out); }
-long sys_setrlimit(unsigned resource, UserAddress in) { return sys_prlimit64(0, resource, in, 0); }
-
-long sys_getrusage(int who, UserAddress out) {
-  if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD) return -EINVAL;
-  rusage usage;
-  memset(&usage, 0, sizeof(usage));
-  if (who != RUSAGE_CHILDREN) {
-    usage.ru_utime = to_time_value(now_ns() - current().start_ns);
-    usage.ru_minflt = static_cast<long>(current().minor_faults);
-  }
-  return put_user(out, usage) ? 0 : -EFAULT;
-}
-
-long sys_times(UserAddress out) {
-  constexpr uint64_t kNsPerTick = 10'000'000;  // AT_CLKTCK is 100
-  tms times = {.tms_utime = static_cast<long>((now_ns() - current().start_ns) / kNsPerTick),
-               .tms_stime = 0,
-               .tms_cutime = 0,
-               .tms_cstime = 0};
-  if (out != 0 && !put_user(out, times)) return -EFAULT;
-  return static_cast<long>(now_ns() / kNsPerTick);
 }
 
 }  // namespace mk

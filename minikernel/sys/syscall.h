@@ -65,9 +65,6 @@ long sys_preadv2(int fd, UserAddress vector, uint64_t count, uint64_t offset, ui
 long sys_pwritev2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t unused, int flags);
 long sys_lseek(int fd, int64_t offset, unsigned whence);
 long sys_ioctl(int fd, unsigned command, uint64_t argument);
-// poll.cpp
-long sys_poll(UserAddress fds, unsigned count, int timeout_ms);
-long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size);
 // directories.cpp
 long sys_getdents64(int fd, UserAddress buffer, unsigned size);
 long sys_getcwd(UserAddress buffer, uint64_t size);
@@ -162,32 +159,74 @@ long sys_getuid();
 long sys_getgid();
 long sys_geteuid();
 long sys_getegid();
+long sys_setuid(int id);
+long sys_setgroups(uint64_t count, UserAddress list);
+long sys_getgroups(int count, UserAddress list);
+long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved);
 long sys_getpgrp();
 long sys_getpgid(int pid);
 long sys_getsid(int pid);
-long sys_sched_yield();
-long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask);
+long sys_setpgid(int pid, int group);
+long sys_setsid();
+long sys_wait4(int pid, UserAddress status, int options, UserAddress usage);
+long sys_waitid(int type, int id, UserAddress info, int options, UserAddress usage);
+long sys_getrusage(int who, UserAddress out);
 long sys_set_tid_address(UserAddress address);
 long sys_set_robust_list(UserAddress head, uint64_t size);
 long sys_arch_prctl(int option, uint64_t address);
 long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+// tasks.cpp
+long sys_fork();
+long sys_vfork();
+long sys_clone(uint64_t flags, uint64_t stack, UserAddress parent_tid, UserAddress child_tid, uint64_t tls);
+long sys_clone3(UserAddress arguments, uint64_t size);
+long sys_execve(UserAddress path, UserAddress argv, UserAddress envp);
+long sys_sched_yield();
+long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask);
+long sys_sched_setaffinity(int pid, unsigned size, UserAddress mask);
+long sys_sched_getparam(int pid, UserAddress out);
+long sys_sched_getscheduler(int pid);
+long sys_getpriority(int which, int who);
+long sys_getcpu(UserAddress cpu, UserAddress node);
 long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress timeout, UserAddress word2,
                uint32_t value3);
 long sys_getrlimit(unsigned resource, UserAddress out);
 long sys_setrlimit(unsigned resource, UserAddress in);
 long sys_prlimit64(int pid, unsigned resource, UserAddress in, UserAddress out);
-long sys_getrusage(int who, UserAddress out);
 long sys_times(UserAddress out);
 // signals.cpp
 long sys_rt_sigaction(int number, UserAddress in, UserAddress out, uint64_t set_size);
 long sys_rt_sigprocmask(int how, UserAddress in, UserAddress out, uint64_t set_size);
 long sys_rt_sigpending(UserAddress out, uint64_t set_size);
 long sys_rt_sigreturn();
+long sys_rt_sigsuspend(UserAddress mask, uint64_t set_size);
+long sys_rt_sigtimedwait(UserAddress set, UserAddress info, UserAddress timeout, uint64_t set_size);
+long sys_pause();
 long sys_sigaltstack(UserAddress in, UserAddress out);
 long sys_kill(int pid, int number);
 long sys_tkill(int tid, int number);
 long sys_tgkill(int tgid, int tid, int number);
 long sys_rt_sigqueueinfo(int pid, int number, UserAddress info);
+long sys_rt_tgsigqueueinfo(int tgid, int tid, int number, UserAddress info);
+// poll.cpp
+long sys_poll(UserAddress fds, unsigned count, int timeout_ms);
+long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size);
+long sys_select(int count, UserAddress in, UserAddress out, UserAddress priority, UserAddress timeout);
+long sys_pselect6(int count, UserAddress in, UserAddress out, UserAddress priority, UserAddress timeout,
+                  UserAddress mask_and_size);
+long sys_pipe(UserAddress out);
+long sys_pipe2(UserAddress out, int flags);
+long sys_eventfd(unsigned value);
+long sys_eventfd2(unsigned value, int flags);
+// epoll.cpp
+long sys_epoll_create(int size);
+long sys_epoll_create1(int flags);
+long sys_epoll_ctl(int epfd, int operation, int fd, UserAddress event);
+long sys_epoll_wait(int epfd, UserAddress events, int most, int timeout_ms);
+long sys_epoll_pwait(int epfd, UserAddress events, int most, int timeout_ms, UserAddress mask,
+                     uint64_t mask_size);
+long sys_epoll_pwait2(int epfd, UserAddress events, int most, UserAddress timeout, UserAddress mask,
+                      uint64_t mask_size);
 // time.cpp
 long sys_clock_gettime(int clock, UserAddress out);
 long sys_clock_getres(int clock, UserAddress out);
@@ -195,6 +234,13 @@ long sys_gettimeofday(UserAddress out, UserAddress zone);
 long sys_time(UserAddress out);
 long sys_nanosleep(UserAddress request, UserAddress remaining);
 long sys_clock_nanosleep(int clock, int flags, UserAddress request, UserAddress remaining);
+long sys_restart_syscall();
+long sys_setitimer(int which, UserAddress in, UserAddress out);
+long sys_getitimer(int which, UserAddress out);
+long sys_alarm(unsigned seconds);
+// A struct timespec of the program's as a time of now_ns(): from now on, or absolute by CLOCK_REALTIME or
+// CLOCK_MONOTONIC. EFAULT, EINVAL.
+Result<uint64_t> user_deadline(UserAddress time, bool absolute, int clock);
 // system.cpp
 long sys_uname(UserAddress out);
 long sys_sysinfo(UserAddress out);

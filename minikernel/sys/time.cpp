@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Clocks and sleeping. All clocks are the one counter of arch/x86_64/clock.h; the wall clock starts at a
-// fixed date, so that runs repeat. Processor time is time since the task started: it has had the CPU since
-// then.
+// fixed date, so that runs repeat.
+#include <asm/unistd.h>
 #include <linux/time.h>
 
 #include "arch/x86_64/clock.h"
@@ -33,20 +33,14 @@ Result<uint64_t> read_clock(int clock) {
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
       return now_ns();
-    case CLOCK_PROCESS_CPUTIME_ID:
+    case CLOCK_PROCESS_CPUTIME_ID: {
+      SpinlockGuard guard(tasks_lock);
+      return usage_of(*current().process).run_ns;
+    }
     case CLOCK_THREAD_CPUTIME_ID:
-      return now_ns() - current().start_ns;
+      return current().run_time_ns();
   }
   return Errno{EINVAL};
-}
-
-// Waits until now_ns() is at least `end`; stops early for a signal.
-bool sleep_until(uint64_t end) {
-  while (now_ns() < end) {
-    if (signal_pending(current())) return false;
-    asm volatile("pause");
-  }
-  return true;
 }
 
 bool valid(const TimeSpec& time) {
@@ -86,6 +80,24 @@ long sys_time(UserAddress out) {
   return now;
 }
 
+namespace {
+
+// Until restart_arguments[0]; [1] is where the program wants to know how much was left.
+long sleep_on(Task& task) {
+  uint64_t end = task.restart_arguments[0];
+  WaitQueue nobody;
+  if (sleep_until(
+          nobody, [] { return false; }, Sleep::kInterruptible, end) == -ETIMEDOUT)
+    return 0;
+  uint64_t left = now_ns() < end ? end - now_ns() : 0;
+  if (task.restart_arguments[1] != 0 && !put_user(task.restart_arguments[1], to_time_spec(left)))
+    return -EFAULT;
+  task.restart = sleep_on;
+  return -kRestartBlock;
+}
+
+}  // namespace
+
 long sys_nanosleep(UserAddress request, UserAddress remaining) {
   return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, request, remaining);
 }
@@ -99,13 +111,102 @@ long sys_clock_nanosleep(int clock, int flags, UserAddress request, UserAddress 
   uint64_t wanted = to_ns(time);
   bool absolute = flags & TIMER_ABSTIME;
   uint64_t wait = !absolute ? wanted : wanted > *now ? wanted - *now : 0;
-  uint64_t end = now_ns() + wait;
-  if (sleep_until(end)) return 0;
-  if (!absolute && remaining != 0) {
-    uint64_t left = now_ns() < end ? end - now_ns() : 0;
-    if (!put_user(remaining, to_time_spec(left))) return -EFAULT;
+  Task& task = current();
+  task.restart_arguments[0] = wait < kNever - now_ns() ? now_ns() + wait : kNever;
+  task.restart_arguments[1] = absolute ? 0 : remaining;
+  return sleep_on(task);
+}
+
+long sys_restart_syscall() {
+  Task& task = current();
+  return task.restart != nullptr ? task.restart(task) : -EINTR;
+}
+
+Result<uint64_t> user_deadline(UserAddress address, bool absolute, int clock) {
+  TimeSpec time;
+  if (!get_user(time, address)) return Errno{EFAULT};
+  if (!valid(time)) return Errno{EINVAL};
+  uint64_t wanted = to_ns(time);
+  uint64_t now = now_ns();
+  if (absolute && clock == CLOCK_REALTIME) wanted = wanted > kBootWallClockNs ? wanted - kBootWallClockNs : 0;
+  if (absolute) return wanted;
+  return wanted < kNever - now ? now + wanted : kNever;
+}
+
+namespace {
+
+struct TimeValue {
+  int64_t seconds;
+  int64_t microseconds;
+};
+struct IntervalValue {
+  TimeValue interval;
+  TimeValue value;
+};
+
+TimeValue to_time_value(uint64_t ns) {
+  return {static_cast<int64_t>(ns / kNsPerSecond), static_cast<int64_t>(ns % kNsPerSecond / 1000)};
+}
+
+uint64_t real_timer_expires(Timer& timer) {
+  auto& interval = reinterpret_cast<IntervalTimer&>(timer);  // its first member
+  siginfo_t info = {};
+  info.si_signo = SIGALRM;
+  info.si_code = SI_KERNEL;
+  SpinlockGuard guard(tasks_lock);
+  send_process_signal_locked(*interval.process, info);
+  return interval.interval_ns == 0 ? kNever : timer.expires + interval.interval_ns;
+}
+
+// Gives what was left.
+uint64_t set_real_timer(uint64_t value_ns, uint64_t interval_ns) {
+  IntervalTimer& timer = current().process->real_timer;
+  uint64_t left = timer.timer.queued && timer.timer.expires > now_ns() ? timer.timer.expires - now_ns() : 0;
+  stop_timer(timer.timer);
+  timer.process = current().process.raw();
+  timer.interval_ns = interval_ns;
+  timer.timer.function = real_timer_expires;
+  if (value_ns != 0) start_timer(timer.timer, now_ns() + value_ns);
+  return left;
+}
+
+bool valid(const TimeValue& time) {
+  return time.seconds >= 0 && time.microseconds >= 0 && time.microseconds < 1'000'000;
+}
+uint64_t to_ns(const TimeValue& time) { return to_ns(TimeSpec{time.seconds, time.microseconds * 1000}); }
+
+}  // namespace
+
+long sys_setitimer(int which, UserAddress in, UserAddress out) {
+  if (which < ITIMER_REAL || which > ITIMER_PROF) return -EINVAL;
+  IntervalValue wanted = {};
+  if (in != 0 && !get_user(wanted, in)) return -EFAULT;
+  if (!valid(wanted.interval) || !valid(wanted.value)) return -EINVAL;
+  if (which != ITIMER_REAL) {
+    log_unimplemented(__NR_setitimer, "timers of processor time");
+    return -EINVAL;
   }
-  return -EINTR;
+  uint64_t old_interval = current().process->real_timer.interval_ns;
+  uint64_t left = set_real_timer(to_ns(wanted.value), to_ns(wanted.interval));
+  IntervalValue old = {to_time_value(old_interval), to_time_value(left)};
+  return out != 0 && !put_user(out, old) ? -EFAULT : 0;
+}
+
+long sys_getitimer(int which, UserAddress out) {
+  if (which < ITIMER_REAL || which > ITIMER_PROF) return -EINVAL;
+  const IntervalTimer& timer = current().process->real_timer;
+  IntervalValue now = {};
+  if (which == ITIMER_REAL) {
+    bool runs = timer.timer.queued && timer.timer.expires > now_ns();
+    now = {to_time_value(timer.interval_ns), to_time_value(runs ? timer.timer.expires - now_ns() : 0)};
+  }
+  return put_user(out, now) ? 0 : -EFAULT;
+}
+
+// Rounded to seconds, up when anything is left.
+long sys_alarm(unsigned seconds) {
+  uint64_t left = set_real_timer(seconds * static_cast<uint64_t>(kNsPerSecond), 0);
+  return static_cast<long>((left + kNsPerSecond - 1) / kNsPerSecond);
 }
 
 }  // namespace mk

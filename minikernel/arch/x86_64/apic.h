@@ -20,4 +20,10 @@ void apic_send_init(uint32_t target);
 void apic_send_startup(uint32_t target, uint8_t page);
 void apic_send_interrupt(uint32_t target, uint8_t vector);
 
+// An interrupt kTimerVector on this CPU in so many nanoseconds, once; 0: none. The longest is about four
+// seconds.
+void apic_set_timer(uint64_t ns);
+// Finds out how fast the timer counts; needs the clock.
+void init_apic_timer();
+
 }  // namespace mk

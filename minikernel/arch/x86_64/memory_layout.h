@@ -6,7 +6,8 @@
 //   0x0000000000000000    the same           user space, 47 bits in both; ends at kUserEnd
 //   0xffff888000000000    0xff11000000000000 direct map of physical memory (Linux's page_offset_base)
 //   0xffffffff80200000    the same           the kernel's image, loaded at 2 MiB
-//   0xffffffffc0000000    the same           fixed mappings: kernel stacks with guard pages, local APIC
+//   0xffffffffc0000000    the same           fixed mappings: local APIC, stacks of CPUs and tasks between
+//   guard pages
 //
 // The upper half is the same in all page tables: boot fills its top-level entries once and they never change.
 #pragma once
@@ -27,6 +28,13 @@ inline constexpr uint64_t kUserEnd = 0x00007ffffffff000;
 
 inline constexpr uint64_t kKernelImageBase = 0xffffffff80000000;
 inline constexpr uint64_t kFixedBase = 0xffffffffc0000000;
+// Kernel stacks of tasks, kTaskStackStride apart.
+inline constexpr uint64_t kTaskStacksStart = kFixedBase + (64ul << 20);
+inline constexpr uint64_t kTaskStackBytes = 4 * kPageSize;
+inline constexpr uint64_t kTaskStackStride = 8 * kPageSize;
+inline constexpr unsigned kMaxTasks = 4096;
+inline constexpr uint64_t kTaskStacksEnd = kTaskStacksStart + kMaxTasks * kTaskStackStride;
+
 inline constexpr uint64_t kDirectMap4Level = 0xffff888000000000;
 inline constexpr uint64_t kDirectMap5Level = 0xff11000000000000;
 

@@ -14,6 +14,7 @@ constexpr unsigned kEntries = 512;
 constexpr uint64_t kTableBits = Pte::kPresent | Pte::kWrite | Pte::kUser;
 
 PageTable kernel_table_instance = PageTable::kernel_table(0);
+Spinlock* pte_locks;  // by frame
 
 int top_level() { return five_level_paging ? 4 : 3; }
 
@@ -30,6 +31,9 @@ Pte set_pte(Pte* entry, Pte value) {
   return Pte(__atomic_exchange_n(reinterpret_cast<uint64_t*>(entry), value.value(), __ATOMIC_SEQ_CST));
 }
 
+Spinlock& pte_lock(const Pte* entry) { return pte_locks[virt_to_phys(entry) / kPageSize]; }
+void init_pte_locks(Spinlock* locks) { pte_locks = locks; }
+
 PageTable& kernel_page_table() { return kernel_table_instance; }
 
 PageTable PageTable::kernel_table(uint64_t root_physical) { return PageTable(root_physical / kPageSize); }
@@ -41,7 +45,10 @@ PageTable PageTable::create() {
   Pte* own = table_of(root);
   for (unsigned i = kEntries / 2; i < kEntries; ++i)
     if (!kernel[i].none()) set_pte(&own[i], kernel[i]);
-  return PageTable(root);
+  PageTable table(root);
+  static uint64_t last_id = 0;
+  table.tlb.id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+  return table;
 }
 
 void PageTable::free_tables(Pte* table, int level, unsigned entries) {
@@ -56,7 +63,7 @@ void PageTable::free_tables(Pte* table, int level, unsigned entries) {
 
 void PageTable::destroy() {
   KASSERT(valid() && root_ != kernel_table_instance.root_);
-  if (active()) kernel_table_instance.activate();
+  release_tlb(*this);
   free_tables(table_of(root_), top_level(), kEntries / 2);
   frame_put(root_);
   root_ = 0;
@@ -86,18 +93,18 @@ Pte* PageTable::ensure(uint64_t linear) {
   Pte* table = table_of(root_);
   for (int level = top_level(); level > 0; --level) {
     Pte* entry = &table[index_at(linear, level)];
-    if (!entry->maps_page()) {
-      Pfn pfn = alloc_zeroed_frame();
-      if (pfn == 0) return nullptr;
-      set_pte(entry, Pte::for_frame(pfn, kTableBits));
+    if (!read_pte(entry).maps_page()) {
+      SpinlockGuard guard(tables_lock_);
+      if (!read_pte(entry).maps_page()) {
+        Pfn pfn = alloc_zeroed_frame();
+        if (pfn == 0) return nullptr;
+        set_pte(entry, Pte::for_frame(pfn, kTableBits));
+      }
     }
-    table = table_of(entry->pfn());
+    table = table_of(read_pte(entry).pfn());
   }
   return &table[index_at(linear, 0)];
 }
-
-void PageTable::activate() const { write_cr3(root_physical()); }
-bool PageTable::active() const { return read_cr3() == root_physical(); }
 
 void PageTable::map_kernel(uint64_t linear, uint64_t physical, uint64_t bits, uint64_t (*new_table)()) {
   int leaf = bits & Pte::kPageSize ? 1 : 0;
@@ -110,6 +117,17 @@ void PageTable::map_kernel(uint64_t linear, uint64_t physical, uint64_t bits, ui
   Pte* entry = &table[index_at(linear, leaf)];
   KASSERT(entry->none());
   set_pte(entry, Pte(physical | bits | Pte::kPresent | Pte::kGlobal));
+}
+
+void PageTable::reserve_kernel(uint64_t start, uint64_t end, uint64_t (*new_table)()) {
+  for (uint64_t linear = start; linear < end; linear += span(1)) {
+    Pte* table = table_of(root_);
+    for (int level = top_level(); level > 0; --level) {
+      Pte* entry = &table[index_at(linear, level)];
+      if (entry->none()) set_pte(entry, Pte(new_table() | Pte::kPresent | Pte::kWrite));
+      table = table_of(entry->pfn());
+    }
+  }
 }
 
 }  // namespace mk

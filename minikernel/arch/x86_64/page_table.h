@@ -2,14 +2,18 @@
 //
 // A page table of 4 or 5 levels (decided at boot): the lower half is the address space's own, the upper half
 // the kernel's and the same in all. User memory is mapped with 4 KiB entries. Tables are frames with count 1.
-// The owner's page-table lock serialises everything here; nothing here flushes a TLB - who takes rights away
-// calls tlb.h.
+//
+// Locks, as Linux's: each last-level table has its own (PteLock), which whoever changes an entry holds;
+// making tables takes a lock of the whole page table. Tables go away with the page table only, so a found
+// entry stays where it is. Nothing here but destroy() flushes a TLB: who takes rights away calls tlb.h.
 #pragma once
 
 #include <stdint.h>
 
 #include "arch/x86_64/memory_layout.h"
 #include "arch/x86_64/pte.h"
+#include "arch/x86_64/tlb.h"
+#include "lib/spinlock.h"
 
 namespace mk {
 
@@ -20,6 +24,16 @@ Pte set_pte(Pte* entry, Pte value);
 inline Pte read_pte(const Pte* entry) {
   return Pte(__atomic_load_n(reinterpret_cast<const uint64_t*>(entry), __ATOMIC_RELAXED));
 }
+
+// The lock of the last-level table that an entry is in (Linux's pte_lockptr).
+Spinlock& pte_lock(const Pte* entry);
+class PteLock {
+ public:
+  explicit PteLock(const Pte* entry) : guard_(pte_lock(entry)) {}
+
+ private:
+  SpinlockGuard guard_;
+};
 
 class PageTable {
  public:
@@ -35,7 +49,7 @@ class PageTable {
   Pte* ensure(uint64_t linear);
 
   // Calls visit(linear, Pte*) for every last-level entry of [start, end) that has a table, in order of
-  // addresses.
+  // addresses, with the table's lock held.
   template <typename Visit>
   void for_each(uint64_t start, uint64_t end, Visit visit) const {
     while (start < end) {
@@ -45,20 +59,19 @@ class PageTable {
         start = next;
         continue;
       }
+      PteLock lock(entry);
       for (uint64_t table_end = next < end ? next : end; start < table_end; start += kPageSize)
         visit(start, entry++);
     }
   }
-
-  // Makes the CPU use it: MOV CR3, which drops all entries of the TLB that are not global.
-  void activate() const;
-  bool active() const;  // on this CPU
 
   // For boot: the kernel's own table. map_kernel() makes an entry of the upper half in it, for 4 KiB or (with
   // Pte::kPageSize in `bits`) 2 MiB; tables come from `new_table`, which returns the address of zeroed
   // physical pages.
   static PageTable kernel_table(uint64_t root_physical);
   void map_kernel(uint64_t linear, uint64_t physical, uint64_t bits, uint64_t (*new_table)());
+  // Makes the tables for 4 KiB pages of [start, end) ahead, so that find() has an entry for each.
+  void reserve_kernel(uint64_t start, uint64_t end, uint64_t (*new_table)());
   uint64_t root_physical() const { return root_ * kPageSize; }
 
  private:
@@ -69,7 +82,14 @@ class PageTable {
   static void free_tables(Pte* table, int level, unsigned entries);
 
   Pfn root_ = 0;
+  Spinlock tables_lock_;
+
+ public:
+  TlbContext tlb;
 };
+
+// For boot: one lock for each frame below the end of RAM, in zeroed memory.
+void init_pte_locks(Spinlock* locks);
 
 // The table that idle CPUs run on and whose upper half all others share.
 PageTable& kernel_page_table();

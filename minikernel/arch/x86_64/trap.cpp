@@ -60,6 +60,18 @@ void handle_interrupt(TrapFrame& frame) {
     case kHelloVector:
       __atomic_fetch_add(&this_cpu().hellos, 1, __ATOMIC_RELEASE);
       return apic_end_of_interrupt();
+    case kShootdownVector:
+      apic_end_of_interrupt();
+      return answer_tlb_requests();
+    case kRescheduleVector:
+      apic_end_of_interrupt();
+      return handle_reschedule();
+    case kTimerVector:
+      apic_end_of_interrupt();
+      return handle_timer();
+    case kDrainVector:
+      apic_end_of_interrupt();
+      return drain_dropped_frames();
     case kPicVector + 7:
     case kPicVector + 15:
     case kSpuriousVector:

@@ -47,6 +47,17 @@ user_clear:
         fixup   1b, user_access_failed
         fixup   2b, user_access_failed
 
+        # bool user_compare_exchange(uint32_t* word, uint32_t* expected, uint32_t desired)
+        .globl  user_compare_exchange
+user_compare_exchange:
+        mov     (%rsi), %eax
+        allow_user_access
+1:      lock cmpxchg %edx, (%rdi)
+        mov     %eax, (%rsi)
+        mov     $1, %eax
+        jmp     forbid_user_access
+        fixup   1b, user_access_failed
+
 user_access_failed:
         xor     %eax, %eax
 forbid_user_access:

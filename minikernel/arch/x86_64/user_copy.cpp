@@ -8,6 +8,7 @@
 
 extern "C" bool user_copy(void* destination, const void* source, size_t bytes);
 extern "C" bool user_clear(void* destination, size_t bytes);
+extern "C" bool user_compare_exchange(void* word, uint32_t* expected, uint32_t desired);
 extern "C" bool smap_in_use;
 bool smap_in_use;
 
@@ -36,6 +37,10 @@ bool copy_to_user(uint64_t user, const void* source, size_t bytes) {
 
 bool clear_user(uint64_t user, size_t bytes) {
   return is_user_range(user, bytes) && user_clear(pointer(user), bytes);
+}
+
+bool compare_exchange_user(uint64_t user, uint32_t& expected, uint32_t desired) {
+  return is_user_range(user, sizeof(expected)) && user_compare_exchange(pointer(user), &expected, desired);
 }
 
 long strncpy_from_user(char* destination, uint64_t user, size_t size) {

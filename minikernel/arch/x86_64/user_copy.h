@@ -13,6 +13,8 @@ namespace mk {
 bool copy_from_user(void* destination, uint64_t user, size_t bytes);
 bool copy_to_user(uint64_t user, const void* source, size_t bytes);
 bool clear_user(uint64_t user, size_t bytes);
+// LOCK CMPXCHG of a word at a multiple of 4: `expected` becomes what was there.
+bool compare_exchange_user(uint64_t user, uint32_t& expected, uint32_t desired);
 // Copies a terminated string of up to `size` bytes with its end. Its length; `size` when no end was found;
 // -EFAULT.
 long strncpy_from_user(char* destination, uint64_t user, size_t size);

@@ -12,6 +12,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/address_space.h"
+#include "mm/vmstat.h"
 #include "sys/system_name.h"
 
 namespace mk {
@@ -19,11 +20,6 @@ namespace {
 
 constexpr uint64_t kNsPerTick = 10'000'000;
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
-
-// The counters of the kernel; here until mm/vmstat.h has them.
-constexpr unsigned kVmStatCount = 2;
-const char* vm_stat_name(unsigned index) { return index == 0 ? "nr_free_pages" : "nr_shmem"; }
-uint64_t vm_stat(unsigned index) { return index == 0 ? free_frame_count() : tmpfs_pages_used(); }
 
 void line(TextBuffer& out, const char* name, uint64_t kilobytes) {
   out.print("%-15s %8lu kB\n", name, kilobytes);
@@ -84,7 +80,7 @@ long meminfo(TextBuffer& out) {
 }
 
 long vmstat(TextBuffer& out) {
-  for (unsigned i = 0; i < kVmStatCount; ++i) out.print("%s %lu\n", vm_stat_name(i), vm_stat(i));
+  for (unsigned i = 0; i < vm_stat_count(); ++i) out.print("%s %lu\n", vm_stat_name(i), vm_stat(i));
   return 0;
 }
 

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Allocations that fail on purpose, to see what becomes of it (Linux's fault injection: failslab,
+// fail_page_alloc). The command line's fail_alloc=N lets the N-th allocation after the first program has
+// started fail, frames and kernel objects alike, fail_alloc=N,T the T from the N-th on; the log says when
+// that happens.
+#pragma once
+
+#include <stdint.h>
+
+namespace mk {
+
+bool should_fail_allocation();
+// From now on allocations count. `text`: N or N,T.
+void start_fault_injection(const char* text);
+
+}  // namespace mk

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// How copy-on-write decides: one of six policies, chosen by the command line's cow= (cow.cpp is the list;
+// ARCHITECTURE.md, "Copy-on-write", says what they stand for). All that is a policy's own - what it looks at,
+// what it keeps in entries or descriptors - is in its one file; faults, fork and unmapping ask here.
+//
+// All functions about an entry are called with its page-table lock held, for pages of private areas that have
+// a frame (not SPECIAL), unless they say otherwise. References to frames are the caller's business
+// (frame_get, frame_put) but for share().
+#pragma once
+
+#include <stdint.h>
+
+#include "arch/x86_64/pte.h"
+
+namespace mk {
+
+class AddressSpace;
+struct Vma;
+
+class CowPolicy {
+ public:
+  virtual const char* name() const = 0;
+  // References are counted in the frames' descriptors, as Linux does; else dense (mm/frame_allocator.h).
+  virtual bool counts_in_descriptors() const = 0;
+
+  // A new frame, of this address space alone, is about to be mapped: bits for its entry.
+  virtual uint64_t map_new(Pfn pfn) const = 0;
+  // A frame of a file's page cache is about to be mapped, in an area of any kind.
+  virtual void map_file(Pfn pfn) const = 0;
+  // An entry, of an area of any kind, has been cleared.
+  virtual void unmap(Pte old) const = 0;
+
+  // A write fault at an entry without W: true when the page may be written in place, with the bits that the
+  // entry gets beside W; false when it has to be copied.
+  virtual bool may_reuse(AddressSpace& mm, const Vma& vma, Pte now, uint64_t& bits) const = 0;
+  // Whether an entry whose area may be written again gets W at once (mprotect), or only when a write fault
+  // asks.
+  virtual bool writable_at_once(Pte now) const = 0;
+  // The reference that a copying fault takes from the old frame.
+  virtual void drop_copied(Pfn pfn) const = 0;
+
+  // Fork: both address spaces map the frame from now on, with a reference each. What stands in the two
+  // entries, given the parent's; neither may have W. False: the frame's count is full.
+  virtual bool share(Pte old, Pte& parent, Pte& child) const = 0;
+
+  // An address space begins as a copy of another one; one ends, all its entries cleared. -ENOMEM.
+  virtual long copied(AddressSpace&, AddressSpace&) const { return 0; }
+  virtual void ended(AddressSpace&) const {}
+
+ protected:
+  ~CowPolicy() = default;
+};
+
+const CowPolicy& cow();
+
+// For boot, before the first frame is handed out: takes the policy of that name. False: there is none.
+bool choose_cow_policy(const char* name);
+
+extern const CowPolicy& cow_mapcount;
+extern const CowPolicy& cow_page_count;
+extern const CowPolicy& cow_unshare_mapcount;
+extern const CowPolicy& cow_anon_exclusive;
+extern const CowPolicy& cow_pte;
+extern const CowPolicy& cow_pte_group;
+
+}  // namespace mk

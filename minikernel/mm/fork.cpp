@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// The copy of an address space for a child of fork: Linux's dup_mmap() and copy_page_range(). Private pages
+// are shared with the child from then on, and neither may write them without a fault; what the copy-on-write
+// policy does with them is its own. Pages of shared mappings and of files that nobody has written are left to
+// the child's faults, as in Linux (vma_needs_copy).
+#include "lib/assert.h"
+#include "mm/address_space.h"
+#include "mm/entry.h"
+#include "mm/tlb_batch.h"
+#include "mm/user_memory.h"
+
+namespace mk {
+
+Result<Ref<AddressSpace>> AddressSpace::fork() {
+  Ref<AddressSpace> child = create();
+  if (!child) return Errno{ENOMEM};
+  count_vm_event(VmEvent::kFork);
+  MmapWriteGuard guard(mmap_lock_);
+  long error = cow().copied(*this, *child);
+  if (error == 0) error = copy_areas(*child);
+  if (error < 0) return Errno{static_cast<int>(-error)};
+  child->executable = executable;
+  child->argument_start = argument_start;
+  child->argument_end = argument_end;
+  child->environment_end = environment_end;
+  child->start_brk_ = start_brk_;
+  child->brk_ = brk_;
+  return child;
+}
+
+long AddressSpace::copy_areas(AddressSpace& child) {
+  for (const Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next) {
+    if (vma->flags & kVmDontCopy) continue;
+    Vma* copy = new_vma(vma->start, vma->end, vma->flags, vma->file, vma->offset);
+    if (copy == nullptr) return -ENOMEM;
+    copy->has_anon_pages = vma->has_anon_pages;
+    child.insert(copy);
+    if (!vma->is_private() || !vma->has_anon_pages) continue;
+    if (vma->flags & kVmWipeOnFork) {
+      copy->has_anon_pages = false;
+      continue;
+    }
+    if (long error = copy_page_range(child, *vma); error < 0) return error;
+  }
+  return 0;
+}
+
+// On failure the parent's entries that were shared stay so: its next writes cost a fault each.
+long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma) {
+  TlbBatch batch(*this);
+  long error = 0;
+  int64_t copied = 0;
+  page_table_.for_each(vma.start, vma.end, [&](uint64_t linear, Pte* entry) {
+    Pte now = read_pte(entry);
+    if (error < 0 || !now.maps_page()) return;
+    Pte* target = child.page_table_.ensure(linear);
+    if (target == nullptr) {
+      error = -ENOMEM;
+      return;
+    }
+    if (now.special()) {
+      set_pte(target, now);
+      return;
+    }
+    Pte for_parent, for_child;
+    if (!cow().share(now, for_parent, for_child)) {
+      error = -ENOMEM;
+      return;
+    }
+    // The processor may set A and D until then; D of the frame is the parent's to know.
+    Pte seen = set_pte(entry, for_parent);
+    if (seen != now) set_pte(entry, for_parent.with(seen.value() & (Pte::kAccessed | Pte::kDirty)));
+    if (now.writable()) batch.changed(linear);
+    set_pte(target, for_child);
+    ++copied;
+  });
+  batch.flush();
+  child.count_rss(copied);
+  return error;
+}
+
+}  // namespace mk

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proc/fork.h"
+
+#include <linux/sched.h>
+
+#include "arch/x86_64/context_switch.h"
+#include "init.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+#include "mm/user_memory.h"
+#include "proc/kernel_stack.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+constexpr uint64_t kKnownFlags =
+    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |
+    CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID |
+    CLONE_DETACHED | CLONE_UNTRACED | CLONE_CLEAR_SIGHAND | CLONE_IO | CLONE_PTRACE;
+
+// The combinations that Linux's copy_process() refuses.
+long check_flags(uint64_t flags) {
+  if (flags & ~kKnownFlags) return -EINVAL;
+  if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) return -EINVAL;
+  if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) return -EINVAL;
+  if ((flags & CLONE_SIGHAND) && (flags & CLONE_CLEAR_SIGHAND)) return -EINVAL;
+  return 0;
+}
+
+Ref<SignalHandlers> copy_handlers(const Task& parent, uint64_t flags) {
+  if (flags & CLONE_SIGHAND) return parent.handlers;
+  Ref<SignalHandlers> handlers = make<SignalHandlers>();
+  if (!handlers) return handlers;
+  SpinlockGuard guard(tasks_lock);
+  for (int i = 0; i < kSignals; ++i) {
+    handlers->actions[i] = parent.handlers->actions[i];
+    if ((flags & CLONE_CLEAR_SIGHAND) && handlers->actions[i].handler != 1) handlers->actions[i] = {};
+  }
+  return handlers;
+}
+
+Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal) {
+  Ref<Process> process = make<Process>();
+  if (!process) return process;
+  SpinlockGuard guard(tasks_lock);
+  process->group = parent.group;
+  process->session = parent.session;
+  process->exit_signal = flags & CLONE_PARENT ? parent.exit_signal : exit_signal;
+  for (int i = 0; i < RLIM_NLIMITS; ++i) process->limits[i] = parent.limits[i];
+  return process;
+}
+
+// On top of its kernel stack, where traps from user code put it.
+TrapFrame* frame_on(const Task& task) { return reinterpret_cast<TrapFrame*>(task.kernel_stack) - 1; }
+
+// What parent and child share or have a copy of. -ENOMEM: what was made goes with the task.
+long copy_resources(Task& child, Task& parent, const CloneArguments& arguments) {
+  uint64_t flags = arguments.flags;
+  child.handlers = copy_handlers(parent, flags);
+  child.files = flags & CLONE_FILES ? parent.files : parent.files->clone();
+  child.fs = flags & CLONE_FS ? parent.fs : make<FileSystemContext>(*parent.fs);
+  child.process =
+      flags & CLONE_THREAD ? parent.process : new_process(*parent.process, flags, arguments.exit_signal);
+  if (!child.handlers || !child.files || !child.fs || !child.process) return -ENOMEM;
+  if (flags & CLONE_VFORK) {
+    child.vfork_done = make<Completion>();
+    if (!child.vfork_done) return -ENOMEM;
+  }
+  if (flags & CLONE_VM) {
+    child.mm = parent.mm;
+    return 0;
+  }
+  Result<Ref<AddressSpace>> mm = parent.mm->fork();
+  if (!mm.ok()) return mm.error();
+  child.mm = *mm;
+  return 0;
+}
+
+void copy_registers(Task& child, Task& parent, const CloneArguments& arguments) {
+  fpu_save(child.fpu);
+  child.fs_base = arguments.flags & CLONE_SETTLS ? arguments.tls : parent.fs_base;
+  child.gs_base = parent.gs_base;
+  child.frame = frame_on(child);
+  *child.frame = *parent.frame;
+  child.frame->rax = 0;
+  child.frame->vector = 0;  // nothing to repeat
+  if (arguments.stack_pointer != 0) child.frame->rsp = arguments.stack_pointer;
+}
+
+void copy_attributes(Task& child, const Task& parent, const CloneArguments& arguments) {
+  memcpy(child.name, parent.name, sizeof(child.name));
+  child.signals.blocked = parent.signals.blocked;
+  // A thread has no alternate stack of its own yet; a process with memory of its own has its parent's.
+  if (!(arguments.flags & CLONE_VM) || (arguments.flags & CLONE_VFORK)) {
+    child.signals.alternate_stack = parent.signals.alternate_stack;
+    child.signals.alternate_size = parent.signals.alternate_size;
+    child.signals.alternate_flags = parent.signals.alternate_flags;
+  }
+  child.affinity = parent.affinity;
+  child.cpu = parent.cpu;
+  child.clear_child_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
+}
+
+void link_to_parent(Process& child, Process& parent) {
+  Process** link = &parent.first_child;
+  while (*link != nullptr) link = &(*link)->next_sibling;
+  *link = &child;
+  child.parent = &parent;
+}
+
+// Gives the task its number and makes it known. -EAGAIN, -EINTR for a process that is ending.
+long publish(Task& child, Task& parent, const CloneArguments& arguments) {
+  SpinlockGuard guard(tasks_lock);
+  Process& process = *parent.process;
+  if (process.group_exit || process.executor != nullptr || kill_pending(parent)) return -kRestartSys;
+  child.pid = new_pid();
+  if (child.pid == 0) return -EAGAIN;
+  child.tgid = arguments.flags & CLONE_THREAD ? parent.tgid : child.pid;
+  if (!(arguments.flags & CLONE_THREAD)) {
+    child.process->tgid = child.tgid;
+    Process* real_parent = arguments.flags & CLONE_PARENT ? process.parent : &process;
+    if (real_parent != nullptr) link_to_parent(*child.process, *real_parent);
+    add_process(*child.process);
+  }
+  add_thread(*child.process, child);
+  return 0;
+}
+
+}  // namespace
+
+void vfork_is_done(Task& task) {
+  if (!task.vfork_done) return;
+  task.vfork_done->complete();
+  task.vfork_done.reset();
+}
+
+long clone_task(const CloneArguments& arguments) {
+  Task& parent = current();
+  if (long error = check_flags(arguments.flags); error < 0) return error;
+  Ref<Task> child = make<Task>();
+  if (!child) return -ENOMEM;
+  child->kernel_stack = alloc_kernel_stack();
+  long error = child->kernel_stack == 0 ? -ENOMEM : copy_resources(*child, parent, arguments);
+  if (error == 0) {
+    copy_registers(*child, parent, arguments);
+    copy_attributes(*child, parent, arguments);
+    error = publish(*child, parent, arguments);
+  }
+  if (error < 0) {
+    if (child->kernel_stack != 0) free_kernel_stack(child->kernel_stack);
+    return error;
+  }
+  int pid = child->pid;
+  if ((arguments.flags & CLONE_PARENT_SETTID)) put_user(arguments.parent_tid, pid);
+  if (arguments.flags & CLONE_CHILD_SETTID) child->mm->write_memory(arguments.child_tid, &pid, sizeof(pid));
+  Ref<Completion> done = child->vfork_done;
+  make_runnable(*child);
+  if (done) done->wait(Sleep::kKillable);
+  return pid;
+}
+
+Task* make_init_task(void (*entry)()) {
+  Task* task = create<Task>();
+  if (task == nullptr) panic("no memory for init");
+  task->process = make<Process>();
+  task->files = make<FileTable>();
+  task->fs = make<FileSystemContext>();
+  task->handlers = make<SignalHandlers>();
+  task->kernel_stack = alloc_kernel_stack();
+  if (!task->process || !task->files || !task->fs || !task->handlers || task->kernel_stack == 0)
+    panic("no memory for init");
+  task->entry = entry;
+  task->frame = frame_on(*task);
+  SpinlockGuard guard(tasks_lock);
+  task->pid = task->tgid = task->process->tgid = new_pid();
+  KASSERT(task->pid == kInitPid);
+  task->process->group = task->process->session = task->pid;
+  add_process(*task->process);
+  add_thread(*task->process, *task);
+  return task;
+}
+
+}  // namespace mk
