@@ -64,7 +64,10 @@ void MemoryFile::set_nameless(uint64_t bytes, uint32_t seals) {
 bool MemoryFile::in_origin(uint64_t index) const { return index < page_align_up(origin_size_) / kPageSize; }
 
 Result<Pfn> MemoryFile::page_locked(uint64_t index) {
-  if (Pfn pfn = pages_.find(index)) return pfn;
+  if (Pfn pfn = pages_.find(index)) {
+    if (reserves_) pages_.set_reserved(index, false);
+    return pfn;
+  }
   bool from_origin = in_origin(index);
   bool counts = limited_ && !from_origin;
   if (counts && !charge()) return Errno{ENOSPC};
@@ -215,11 +218,11 @@ long MemoryFile::seek_data_or_hole(uint64_t offset, bool hole) {
   if (offset >= size) return -ENXIO;
   uint64_t end = page_align_up(size) / kPageSize;
   uint64_t index = offset / kPageSize;
-  auto is_data = [&](uint64_t i) { return in_origin(i) || pages_.find(i) != 0; };
+  auto is_data = [&](uint64_t i) { return in_origin(i) || pages_.next_present(i, false) == i; };
   if (hole) {
     while (index < end && is_data(index)) ++index;
   } else if (!is_data(index)) {
-    index = pages_.next_present(index);
+    index = pages_.next_present(index, false);
     if (index >= end) return -ENXIO;
   }
   return static_cast<long>(min(max(offset, index * kPageSize), size));
@@ -295,8 +298,13 @@ long MemoryFile::allocate(int fl_mode, uint64_t offset, uint64_t length) {
   bool grows = end > size && !(fl_mode & FALLOC_FL_KEEP_SIZE);
   if (grows && (seals_ & F_SEAL_GROW)) return -EPERM;
   changed_ = true;
-  for (uint64_t i = first; i < last; ++i)
-    if (Result<Pfn> page = page_locked(i); !page.ok()) return page.error();
+  reserves_ = true;
+  for (uint64_t i = first; i < last; ++i) {
+    if (pages_.find(i) != 0) continue;
+    Result<Pfn> page = page_locked(i);
+    if (!page.ok()) return page.error();
+    if (!in_origin(i)) pages_.set_reserved(i, true);
+  }
   if (grows) set_size_locked(end);
   return 0;
 }

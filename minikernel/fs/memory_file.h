@@ -77,7 +77,8 @@ class MemoryFile : public Inode {
   uint32_t writable_mappings_ = 0;
   uint32_t seals_ = 1;  // F_SEAL_SEAL: files that are no memfd take none
   bool limited_ = true;
-  bool changed_ = false;  // the origin does not have it all
+  bool reserves_ = false;  // there may be reserved pages
+  bool changed_ = false;   // the origin does not have it all
 };
 
 // Of the limit for files with names: pages in use, and the limit itself.

@@ -19,11 +19,22 @@ uint64_t span(int level) { return 1ul << (kBits * level); }
 
 }  // namespace
 
-Pfn PageCache::find(uint64_t index) const {
-  if (levels_ == 0 || index >> (kBits * levels_) != 0) return 0;
+Pfn* PageCache::find_entry(uint64_t index) const {
+  if (levels_ == 0 || index >> (kBits * levels_) != 0) return nullptr;
   Pfn node = root_;
   for (int level = levels_ - 1; level > 0 && node != 0; --level) node = entries(node)[way(index, level)];
-  return node == 0 ? 0 : entries(node)[way(index, 0)];
+  return node == 0 ? nullptr : &entries(node)[way(index, 0)];
+}
+
+Pfn PageCache::find(uint64_t index) const {
+  const Pfn* entry = find_entry(index);
+  return entry == nullptr ? 0 : *entry & ~kReserved;
+}
+
+void PageCache::set_reserved(uint64_t index, bool reserved) {
+  Pfn* entry = find_entry(index);
+  KASSERT(entry != nullptr && *entry != 0);
+  *entry = reserved ? *entry | kReserved : *entry & ~kReserved;
 }
 
 bool PageCache::insert(uint64_t index, Pfn pfn) {
@@ -58,20 +69,20 @@ Pfn PageCache::find_or_add(uint64_t index, bool* added) {
   return 0;
 }
 
-uint64_t PageCache::next_present(uint64_t index) const {
+uint64_t PageCache::next_present(uint64_t index, bool reserved) const {
   if (levels_ == 0 || index >> (kBits * levels_) != 0) return kEnd;
-  return next_in(root_, levels_ - 1, 0, index);
+  return next_in(root_, levels_ - 1, 0, index, reserved);
 }
 
 // In the pages of `node`, which start at `start`.
-uint64_t PageCache::next_in(Pfn node, int level, uint64_t start, uint64_t index) const {
+uint64_t PageCache::next_in(Pfn node, int level, uint64_t start, uint64_t index, bool reserved) const {
   uint64_t first = index <= start ? 0 : (index - start) >> (kBits * level);
   for (uint64_t i = first; i < kWays; ++i) {
     Pfn child = entries(node)[i];
-    if (child == 0) continue;
+    if (child == 0 || (!reserved && (child & kReserved))) continue;
     uint64_t child_start = start + i * span(level);
     if (level == 0) return child_start;
-    uint64_t found = next_in(child, level - 1, child_start, index);
+    uint64_t found = next_in(child, level - 1, child_start, index, reserved);
     if (found != kEnd) return found;
   }
   return kEnd;
@@ -93,7 +104,7 @@ bool PageCache::remove_in(Pfn node, int level, uint64_t start, uint64_t first, u
     if (level > 0) {
       if (remove_in(child, level - 1, child_start, first, end)) child = 0;
     } else {
-      frame_put(child);
+      frame_put(child & ~kReserved);
       child = 0;
       --count_;
     }

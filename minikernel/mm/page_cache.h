@@ -2,7 +2,8 @@
 //
 // The frames that hold a file's pages, by page index: a radix tree with 512 ways a level whose nodes are
 // frames. Holds one reference to every frame in it. A frame that is mapped as well survives its removal until
-// it is unmapped. The owner serialises all calls by a spinlock of its own.
+// it is unmapped. A page can be marked as reserved: there, but never written or mapped (fallocate), a hole
+// for SEEK_DATA. The owner serialises all calls by a spinlock of its own.
 #pragma once
 
 #include <stdint.h>
@@ -25,15 +26,21 @@ class PageCache {
   // The frame of page `index`, a zeroed one when there was none; 0 when memory is out. Tells through `added`
   // that it is new and still has to be filled.
   Pfn find_or_add(uint64_t index, bool* added = nullptr);
-  // The lowest index from `index` on that has a frame; kEnd when there is none.
-  uint64_t next_present(uint64_t index) const;
+  // The lowest index from `index` on that has a frame, a reserved one too if `reserved`; kEnd when there is
+  // none.
+  uint64_t next_present(uint64_t index, bool reserved = true) const;
+  // Marks a page that is there.
+  void set_reserved(uint64_t index, bool reserved);
   // Drops the frames of [first, end), and the nodes that this leaves empty for certain.
   void remove_range(uint64_t first, uint64_t end);
   void clear() { remove_range(0, kEnd); }
   uint64_t count() const { return count_; }
 
  private:
-  uint64_t next_in(Pfn node, int level, uint64_t start, uint64_t index) const;
+  static constexpr Pfn kReserved = 1ul << 63;  // in an entry, beside the frame's number
+
+  Pfn* find_entry(uint64_t index) const;
+  uint64_t next_in(Pfn node, int level, uint64_t start, uint64_t index, bool reserved) const;
   bool remove_in(Pfn node, int level, uint64_t start, uint64_t first, uint64_t end);
 
   Pfn root_ = 0;
