@@ -33,6 +33,12 @@ inline constexpr uint64_t make_device(uint32_t major, uint32_t minor) {
   return (static_cast<uint64_t>(major & 0xfff) << 8) | (minor & 0xff);
 }
 
+class Inode;
+
+// Takes pages [first, first + count) of a file out of every page table; with `even_cows` also the copies that
+// private mappings made of them (truncation, Linux's unmap_mapping_range). Called without a spinlock held.
+void unmap_mapping_range(Inode& inode, uint64_t first, uint64_t count, bool even_cows);
+
 class Inode : public RefCounted {
  public:
   explicit Inode(uint32_t file_mode) : mode(file_mode) {
@@ -63,6 +69,25 @@ class Inode : public RefCounted {
   // memory is out.
   virtual Pfn page(uint64_t index);
   virtual bool page_cached(uint64_t) const { return false; }
+  // The same as an answer. ENXIO: beyond the end of the file (SIGBUS); ENOMEM.
+  Result<Pfn> get_page(uint64_t index) {
+    if (index >= (size + 4095) / 4096) return Errno{ENXIO};
+    Pfn pfn = page(index);
+    if (pfn == 0) return Errno{ENOMEM};
+    return pfn;
+  }
+  // The frame in the cache now, without a reference; 0 when there is none.
+  virtual Pfn cached_page(uint64_t) const { return 0; }
+
+  // For mmap(MAP_SHARED) with or without PROT_WRITE: -EPERM when a seal forbids it; else whether the area may
+  // become writable later (VM_MAYWRITE), which is never more than the open file allows.
+  virtual Result<bool> map_shared(bool) { return true; }
+  // Areas with VM_SHARED and VM_MAYWRITE are counted: one call for each that comes to be (mmap, fork, split)
+  // and one for each that ends. -EPERM: sealed since map_shared; never for the copy or part of a counted one.
+  virtual long writable_mapping_added() { return 0; }
+  virtual void writable_mapping_removed() {}
+  // fallocate(2) with FALLOC_FL_* `fl_mode`, arguments checked.
+  virtual long allocate(int, uint64_t, uint64_t) { return -ENODEV; }
 
   virtual void opened() {}
   virtual void closed() {}
