@@ -32,7 +32,8 @@ void AddressSpace::unmap_file_pages(const Inode& inode, uint64_t first, uint64_t
     uint64_t high = min(last, page + vma->size() / kPageSize);
     if (low >= high) continue;
     uint64_t start = vma->start + (low - page) * kPageSize;
-    zap_range(start, start + (high - low) * kPageSize, {.file_pages = even_cows ? nullptr : vma});
+    zap_range(start, start + (high - low) * kPageSize,
+              {.area = vma, .file_pages = even_cows ? nullptr : vma});
   }
 }
 

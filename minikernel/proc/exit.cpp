@@ -139,6 +139,7 @@ void exit_memory(Task& task) {
 
 void do_exit(int status) {
   Task& task = current();
+  task.exiting = true;
   Process& process = *task.process;
   {
     SpinlockGuard guard(tasks_lock);

@@ -31,6 +31,9 @@ class AnonExclusiveCow final : public ClassicalCow {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && is_exclusive(frame);
   }
+  bool owns(Pte now) const override {
+    return ClassicalCow::owns(now) && is_exclusive(frame_descriptor(now.pfn()));
+  }
   bool share(Pte old, Pte& parent, Pte& child) const override {
     __atomic_fetch_and(&frame_descriptor(old.pfn()).flags, ~FrameDescriptor::kExclusive, __ATOMIC_RELAXED);
     return ClassicalCow::share(old, parent, child);
