@@ -207,8 +207,8 @@ static inline void* join_thread(pthread_t thread) {
   return result;
 }
 
-static void* thread_reads(void* address) { return (void*)(uintptr_t)read_byte(address); }
-static void* thread_writes(void* address) {
+static inline void* thread_reads(void* address) { return (void*)(uintptr_t)read_byte(address); }
+static inline void* thread_writes(void* address) {
   write_byte(address, 77);
   return NULL;
 }

@@ -46,6 +46,7 @@ inline bool is_data_mapping(uint64_t vm_flags) {
 }
 
 struct ShareGroup;
+struct PagemapScan;
 
 // A word in memory: of this address space, or of the file that is mapped there, shared.
 struct FutexKey {
@@ -165,6 +166,12 @@ class AddressSpace : public RefCounted {
   void pagemap_entries(uint64_t address, uint64_t* out, size_t pages);
   // Copies what is mapped, as far as it is; changes nothing and faults nothing in. How many bytes.
   size_t peek_memory(uint64_t address, void* out, size_t bytes);
+  // Goes on with a PAGEMAP_SCAN (mm/pagemap_scan.cpp).
+  long scan_pagemap(PagemapScan& scan);
+  // /proc/PID/clear_refs (mm/soft_dirty.cpp).
+  void clear_soft_dirty_bits();
+  void clear_accessed_bits(bool anonymous, bool files);
+  void reset_max_rss();
   uint64_t heap_start() const { return start_brk_; }
   uint64_t heap_end() const { return brk_; }
   uint64_t page_table_bytes();
@@ -238,6 +245,8 @@ class AddressSpace : public RefCounted {
   void change_protection(const Vma& vma, uint64_t start, uint64_t end);
   bool move_entries(const Vma& vma, uint64_t from, uint64_t to, uint64_t length, bool drops_wp);
   long protect_area(const Vma& vma, uint64_t start, uint64_t end);
+  static bool protect_page(const Vma& vma, Pte* entry);
+  long scan_table(PagemapScan& scan, const Vma& vma, uint64_t area, uint64_t end);
   void unprotect_area(const Vma& vma, uint64_t start, uint64_t end);
   long uncover_area(Vma& vma, uint64_t start, uint64_t end);
   Vma* fill_area(const Userfaultfd& context, Fill how, uint64_t start, uint64_t length, bool write_protected,

@@ -22,8 +22,11 @@ bool uses_markers(const Vma& vma) {
   return !vma.anonymous() || vma.userfaultfd->has(uffd::kFeatureWpUnpopulated | uffd::kFeatureWpAsync);
 }
 
-// True: a right is gone.
-bool protect_entry(const Vma& vma, Pte* entry) {
+}  // namespace
+
+// Of an area that is registered for it, with the page-table lock held. True: a right is gone, the TLBs must
+// hear of it.
+bool AddressSpace::protect_page(const Vma& vma, Pte* entry) {
   Pte old = read_pte(entry);
   if (old.none()) {
     if (uses_markers(vma)) set_pte(entry, Pte(Pte::kUffdWp));
@@ -37,8 +40,6 @@ bool protect_entry(const Vma& vma, Pte* entry) {
   return seen.writable();
 }
 
-}  // namespace
-
 // [start, end) lies inside `vma`. -ENOMEM: no tables for markers.
 long AddressSpace::protect_area(const Vma& vma, uint64_t start, uint64_t end) {
   if (uses_markers(vma))
@@ -47,7 +48,7 @@ long AddressSpace::protect_area(const Vma& vma, uint64_t start, uint64_t end) {
   page_table_.for_each_table(start, end, [&](uint64_t linear, uint64_t table_end, Pte* entry) {
     uint64_t first = 0, last = 0;
     for (; linear < table_end; linear += kPageSize, ++entry) {
-      if (!protect_entry(vma, entry)) continue;
+      if (!protect_page(vma, entry)) continue;
       if (last == 0) first = linear;
       last = linear + kPageSize;
     }

@@ -204,7 +204,7 @@ class TaskDirectory final : public ProcessDirectory {
   }
 };
 
-enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap };
+enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap, kClearRefs };
 
 struct Entry {
   const char* name;
@@ -233,6 +233,7 @@ constexpr Entry kEntries[] = {
     {"smaps", S_IFREG | 0444, Kind::kText, proc_smaps},
     {"smaps_rollup", S_IFREG | 0444, Kind::kText, proc_smaps_rollup},
     {"pagemap", S_IFREG | 0400, Kind::kPagemap},
+    {"clear_refs", S_IFREG | 0200, Kind::kClearRefs},
     {"oom_score", S_IFREG | 0444, Kind::kText, proc_zero},
     {"oom_score_adj", S_IFREG | 0644, Kind::kText, proc_oom_score_adj},
 };
@@ -253,11 +254,12 @@ Ref<Inode> make_entry(ProcessId id, unsigned index) {
     case Kind::kTask:
       return make<TaskDirectory>(id, file);
     case Kind::kPagemap:
+    case Kind::kClearRefs:
       break;
   }
-  Ref<Inode> pagemap = make_pagemap(id);
-  if (pagemap) pagemap->number = process_inode_number(id, file);
-  return pagemap;
+  Ref<Inode> inode = entry.kind == Kind::kPagemap ? make_pagemap(id) : make_clear_refs(id);
+  if (inode) inode->number = process_inode_number(id, file);
+  return inode;
 }
 
 // /proc/PID and /proc/PID/task/TID.

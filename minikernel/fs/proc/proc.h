@@ -49,6 +49,9 @@ long proc_oom_score_adj(const ProcessInfo& info, TextBuffer& out);
 long proc_zero(const ProcessInfo& info, TextBuffer& out);  // "0\n"
 
 Ref<Inode> make_pagemap(ProcessId id);
+Ref<Inode> make_clear_refs(ProcessId id);
+// The PAGEMAP_SCAN ioctl, whose argument is at `address` (pagemap_scan.cpp).
+long pagemap_scan(AddressSpace& mm, uint64_t address);
 
 // Puts the files about the machine into /proc.
 long proc_system_init();
