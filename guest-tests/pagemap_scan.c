@@ -147,7 +147,8 @@ static void test_async(void) {
   check_region(0, 0, 8, kWpAllowed);
   // The kernel's writes count as well.
   int pipe_fds[2];
-  CHECK(pipe(pipe_fds) == 0 && write(pipe_fds[1], "a", 1) == 1 && read(pipe_fds[0], memory + 5 * kPage, 1) == 1);
+  CHECK(pipe(pipe_fds) == 0 && write(pipe_fds[1], "a", 1) == 1 &&
+        read(pipe_fds[0], memory + 5 * kPage, 1) == 1);
   scan = scan_of(0, 8, kWritten | kPresent);
   CHECK_EQUAL(ioctl(pagemap, PAGEMAP_SCAN, &scan), 1);
   check_region(0, 5, 1, kWritten | kPresent);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Soft-dirty tracking: /proc/self/clear_refs and bit 55 of /proc/self/pagemap. Never is less told than was
-// written. Where the kernel is built without it (no page ever has the bit) the lines are printed all the same.
+// written. Where the kernel is built without it (no page ever has the bit) the lines are printed all the
+// same.
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -53,7 +54,7 @@ static void test_writes(void) {
   expect(memory, 0);
   int pipe_fds[2];
   CHECK(pipe(pipe_fds) == 0 && write(pipe_fds[1], "xyz", 3) == 3);
-  CHECK(read(pipe_fds[0], memory + kPage, 3) == 3);  // the kernel writes
+  CHECK(read(pipe_fds[0], memory + kPage, 3) == 3);       // the kernel writes
   CHECK(write(pipe_fds[1], memory + 2 * kPage, 3) == 3);  // and reads
   expect(memory, 1 << 1);
   close(pipe_fds[0]);

@@ -262,6 +262,7 @@ class AddressSpace : public RefCounted {
   FaultOutcome handle_mm_fault(Vma& vma, uint64_t address, Access access, UserfaultWait* wait);
   FaultOutcome do_anonymous_page(Vma& vma, Pte* entry, Access access, UserfaultWait* wait);
   FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access, UserfaultWait* wait);
+  FaultOutcome do_pfn_fault(Vma& vma, uint64_t address, Pte* entry, Access access);
   FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry, UserfaultWait* wait);
   bool file_userfault(const Vma& vma, uint64_t address, Pte* entry, Access access, UserfaultWait* wait,
                       FaultOutcome& outcome);

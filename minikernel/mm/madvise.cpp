@@ -101,6 +101,7 @@ Result<uint64_t> advised_flags(const Vma& vma, int advice) {
 }
 
 bool drops_pages(const Vma& vma, int advice) {
+  if (vma.pfn_map()) return false;
   if (advice == MADV_DONTNEED_LOCKED) return true;
   if (vma.flags & kVmLocked) return false;
   return advice == MADV_DONTNEED || (advice == MADV_FREE && vma.anonymous());
@@ -166,13 +167,14 @@ long AddressSpace::advise_area(Vma& vma, uint64_t start, uint64_t end, int advic
       if (vma.flags & kVmLocked) return -EINVAL;
       [[fallthrough]];
     case MADV_DONTNEED_LOCKED:
+      if (vma.pfn_map()) return -EINVAL;
       zap_range(start, end, {.area = &vma});
       return 0;
     case MADV_COLD:
     case MADV_PAGEOUT:
-      return vma.flags & kVmLocked ? -EINVAL : 0;
+      return vma.flags & (kVmLocked | kVmPfnMap) ? -EINVAL : 0;
     case MADV_GUARD_INSTALL:
-      if ((vma.flags & kVmLocked) || !(vma.flags & kVmMayWrite)) return -EINVAL;
+      if ((vma.flags & kVmLocked) || !(vma.flags & kVmMayWrite) || vma.pfn_map()) return -EINVAL;
       vma.has_anon_pages = true;  // fork takes the markers along
       return install_guards(start, end);
     case MADV_GUARD_REMOVE:

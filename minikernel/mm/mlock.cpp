@@ -42,6 +42,7 @@ long AddressSpace::mlock(uint64_t address, uint64_t length, uint64_t lock) {
 }
 
 long AddressSpace::lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock) {
+  if (vma.pfn_map()) return 0;  // is there for good
   uint64_t flags = (vma.flags & ~kVmLockedMask) | lock;
   if (flags == vma.flags) return 0;
   Result<Vma*> own = isolate(vma, start, end, flags);
@@ -71,7 +72,7 @@ long AddressSpace::munlockall() {
 
 void AddressSpace::lock_all(uint64_t lock) {
   for (Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next)
-    set_flags(vma, (vma->flags & ~kVmLockedMask) | lock);
+    if (!vma->pfn_map()) set_flags(vma, (vma->flags & ~kVmLockedMask) | lock);
   merge_range(0, kUserEnd);
 }
 

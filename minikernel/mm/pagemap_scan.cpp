@@ -24,8 +24,8 @@ uint64_t categories_of(const Vma& vma, uint64_t address, Pte entry) {
   if (!entry.maps_page()) return categories | Scan::kSwapped | (entry.guard() ? Scan::kGuard : 0);
   categories |= Scan::kPresent;
   if (entry.special()) return categories | (entry.pfn() == zero_page_pfn() ? Scan::kZeroPage : 0);
-  bool file = vma.file && (!vma.is_private() ||
-                           vma.file->inode().cached_page(vma.file_offset(address) / kPageSize) == entry.pfn());
+  bool file = vma.file && (!vma.is_private() || vma.file->inode().cached_page(vma.file_offset(address) /
+                                                                              kPageSize) == entry.pfn());
   return categories | (file ? Scan::kFile : 0);
 }
 

@@ -18,9 +18,9 @@ struct PageRegion {
 
 struct PagemapScan {
   static constexpr uint64_t kWpMatching = 1, kCheckWpAsync = 2;  // flags
-  static constexpr uint64_t kWpAllowed = 1 << 0, kWritten = 1 << 1, kFile = 1 << 2, kPresent = 1 << 3, kSwapped = 1 << 4,
-                            kZeroPage = 1 << 5, kHuge = 1 << 6, kSoftDirty = 1 << 7, kGuard = 1 << 8,
-                            kCategories = (1 << 9) - 1;
+  static constexpr uint64_t kWpAllowed = 1 << 0, kWritten = 1 << 1, kFile = 1 << 2, kPresent = 1 << 3,
+                            kSwapped = 1 << 4, kZeroPage = 1 << 5, kHuge = 1 << 6, kSoftDirty = 1 << 7,
+                            kGuard = 1 << 8, kCategories = (1 << 9) - 1;
 
   uint64_t flags = 0;
   uint64_t at = 0, end = 0;  // [at, end) is still to be looked at

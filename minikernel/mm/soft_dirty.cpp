@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // /proc/PID/clear_refs: Linux's clear_refs_write() (fs/proc/task_mmu.c). Which pages are written from now on,
-// and which are used at all, is told by entries alone: no frame is looked at, so memory of devices takes part,
-// too (Linux leaves it out).
+// and which are used at all, is told by entries alone: no frame is looked at, so memory of devices takes
+// part, too (Linux leaves it out).
 //
 // Soft-dirty tracking is on in areas without VM_SOFTDIRTY (Vma::tracks_soft_dirty): there an entry without
 // SOFT_DIRTY has no W (mm/entry.h, write_is_watched), and the write fault that gives W sets it. Whatever is

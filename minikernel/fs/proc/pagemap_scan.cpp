@@ -3,9 +3,10 @@
 // The PAGEMAP_SCAN ioctl of /proc/PID/pagemap: Linux's do_pagemap_scan(), the part about arguments and
 // results. Ranges of pages in wanted categories go to the program through a buffer of the kernel's, filled
 // with mmap_lock held (mm/pagemap_scan.cpp).
+#include "mm/pagemap_scan.h"
+
 #include "arch/x86_64/memory_layout.h"
 #include "fs/proc/proc.h"
-#include "mm/pagemap_scan.h"
 #include "mm/user_memory.h"
 
 namespace mk {
