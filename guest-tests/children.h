@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Child processes for the programs that need some: started, expected to end in a certain way, and made to wait
-// for each other through pipes, so that nothing depends on who runs first.
+// Child processes for the programs that need some: started, expected to end in a certain way, and made to
+// wait for each other through pipes, so that nothing depends on who runs first.
 //
 // In the emulator the program is process 1 and inherits orphans; here it is not. A test that minds runs in a
 // child of its own: in_child().
@@ -68,6 +68,12 @@ static inline void pass_gate(struct Gate gate) {
 static inline void remove_gate(struct Gate gate) {
   CHECK(close(gate.read_end) == 0);
   CHECK(close(gate.write_end) == 0);
+}
+
+// An address where nothing is, which the compiler does not see through.
+static inline void* nowhere(void) {
+  static void* volatile address = (void*)8;
+  return address;
 }
 
 static inline void* map_shared(size_t bytes) {

@@ -102,7 +102,7 @@ static void waiting(void) {
   CHECK(kill(pid, 0) == 0);
   CHECK(kill(pid, SIGKILL) == 0);
   CHECK_EQUAL(getpgid(pid), getpgrp());
-  CHECK_FAILS((long)syscall(SYS_wait4, pid, (void*)1, WNOHANG, NULL), EFAULT);  // reaped all the same
+  CHECK_FAILS((long)syscall(SYS_wait4, pid, nowhere(), WNOHANG, NULL), EFAULT);  // reaped all the same
   CHECK_FAILS(waitpid(pid, NULL, 0), ECHILD);
   CHECK_FAILS(kill(pid, 0), ESRCH);
   CHECK_FAILS(kill(kNoSuchProcess, SIGTERM), ESRCH);
