@@ -218,7 +218,10 @@ static void first_thread_ends(void) {
 
 static volatile long ticks;
 static void* tick(void* argument) {
-  for (;;) ticks++;
+  for (;;) {
+    ticks++;
+    if (argument) sched_yield();
+  }
   return argument;
 }
 
@@ -226,7 +229,7 @@ static void* tick(void* argument) {
 static void threads_and_processes(void) {
   pid_t pid = checked_fork();
   if (pid == 0) {
-    for (int i = 0; i < 3; i++) start(tick, NULL);
+    for (int i = 0; i < 3; i++) start(tick, (void*)"yields");
     while (ticks < 1000) sched_yield();
     pid_t inner = checked_fork();
     if (inner == 0) {
