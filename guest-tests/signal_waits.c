@@ -165,7 +165,7 @@ static void masks_while_waiting(void) {
   say("sigsuspend, ppoll and pselect change the mask meanwhile");
 }
 
-static int order[16], order_count;
+static volatile int order[16], order_count;
 static void note_order(int signal, siginfo_t* info, void* context) {
   (void)context;
   CHECK_EQUAL(info->si_signo, signal);
