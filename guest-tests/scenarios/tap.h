@@ -107,6 +107,8 @@ static inline void write_again(const volatile void* from, const volatile void* t
   }
 }
 
+static inline void count_on(void) { counting->before = copies_so_far(); }
+
 // .data and .bss, without what is read-only after relocation.
 static inline void write_data_again(void) {
   extern const char __ehdr_start[];
@@ -132,10 +134,9 @@ __attribute__((noinline)) static void warm_up(void) {
   write_again(stack, (char*)environ + 1);
   write_data_again();
   errno = 0;  // thread-local storage
-  copies_so_far();
+  count_on();
 }
 
-static inline void count_on(void) { counting->before = copies_so_far(); }
 static inline void count_off(void) { counting->sum += copies_so_far() - counting->before; }
 
 static inline void tell_copies(void) {
