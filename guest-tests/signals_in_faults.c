@@ -62,13 +62,13 @@ static void timers_while_faulting(void) {
     fresh_own();
     install_handler(timers[i].signal, touch_own, SA_RESTART);
     set_timer(timers[i].which, 200);
-    for (int round = 0; round < 4 || (calls < 5 && round < 100000); round++) {
+    for (int round = 0; round < 4 || (calls < 3 && round < 100000); round++) {
       CHECK(madvise(memory, kPages * kPage, MADV_DONTNEED) == 0);
       CHECK_EQUAL(fill_and_sum(memory, kPages, 1), expected);
     }
     set_timer(timers[i].which, 0);
     int total = calls;
-    CHECK(total >= 5);
+    CHECK(total >= 3);
     check_own(total);
     struct itimerval left = {{1, 1}, {1, 1}};
     CHECK(getitimer(timers[i].which, &left) == 0);
