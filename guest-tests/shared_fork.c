@@ -43,6 +43,7 @@ static void anonymous(void) {
   pid_t pid = checked_fork();
   if (pid == 0) {
     CHECK_EQUAL(read_byte(shared), 1);
+    open_gate(to_parent);
     pass_gate(to_child);
     CHECK_EQUAL(read_byte(shared), 2);
     CHECK_EQUAL(read_byte(shared + kPage), 2);  // was nowhere when the parent forked
@@ -65,6 +66,7 @@ static void anonymous(void) {
     CHECK_EQUAL(read_byte(shared + 4 * kPage), 5);  // another page of a mapping that the parent has moved
     _exit(0);
   }
+  pass_gate(to_parent);
   write_byte(shared, 2);
   write_byte(shared + kPage, 2);
   write_byte(mine, 2);
