@@ -59,8 +59,8 @@ enum class Access { kRead, kWrite, kFetch };
 
 // Which entries of a range are dropped (Linux's zap_details).
 struct ZapRules {
-  bool markers = false;             // markers, too
-  const Vma* file_pages = nullptr;  // only the file's own pages in that area, not copies of them
+  bool markers = false;          // markers, too
+  bool only_file_pages = false;  // not the copies that private areas have of them
 };
 
 // Why pages are faulted in ahead, which decides what a page means that cannot be.
@@ -69,6 +69,16 @@ enum class Populate {
   kLock,   // mlock
   kRead,   // MADV_POPULATE_READ
   kWrite,  // MADV_POPULATE_WRITE
+};
+
+// What the entries of a range map, in pages (mm/inspect.cpp). The zero page counts nowhere.
+struct PageCounts {
+  uint64_t anonymous = 0, file = 0, shmem = 0, swap = 0;  // the first three make up the RSS
+  uint64_t private_clean = 0, private_dirty = 0, shared_clean = 0, shared_dirty = 0;
+  uint64_t referenced = 0;
+  uint64_t proportional = 0, proportional_dirty = 0;  // PSS: bytes
+  uint64_t resident() const { return anonymous + file + shmem; }
+  void add(const PageCounts& other);
 };
 
 class AddressSpace : public RefCounted {
@@ -125,6 +135,23 @@ class AddressSpace : public RefCounted {
   long write_memory(uint64_t address, const void* source, size_t bytes);
   long clear_memory(uint64_t address, size_t bytes);
 
+  // For /proc (mm/inspect.cpp). Calls visit(const Vma&) in order of addresses, with mmap_lock held for
+  // reading; the visitor may call the functions below that are called *_locked.
+  template <typename Visit>
+  void for_each_vma(Visit visit) {
+    MmapReadGuard guard(mmap_lock_);
+    for (const Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next) visit(*vma);
+  }
+  PageCounts page_counts_locked(const Vma& vma);
+  PageCounts page_counts();
+  // Fills `out` with the words of /proc/PID/pagemap for the pages from `address` on.
+  void pagemap_entries(uint64_t address, uint64_t* out, size_t pages);
+  // Copies what is mapped, as far as it is; changes nothing and faults nothing in. How many bytes.
+  size_t peek_memory(uint64_t address, void* out, size_t bytes);
+  uint64_t heap_start() const { return start_brk_; }
+  uint64_t heap_end() const { return brk_; }
+  uint64_t page_table_bytes();
+
   uint64_t total_pages() const { return total_pages_; }
   uint64_t locked_pages() const { return locked_pages_; }
   // Frames mapped, the page of zeros not counted; now, and at most so far.
@@ -137,6 +164,7 @@ class AddressSpace : public RefCounted {
   // Entries changed whose flush is still owed (Linux's tlb_flush_pending); TlbBatch counts.
   uint32_t tlb_flush_pending = 0;
   ShareGroup* share_group = nullptr;  // mm/cow/pte_group.cpp
+  uint64_t data_pages() const { return data_pages_; }
 
   Ref<File> executable;
   uint64_t argument_start = 0, argument_end = 0, environment_end = 0;

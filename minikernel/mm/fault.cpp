@@ -110,10 +110,9 @@ FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access
 // The file's page is got before the page-table lock is taken: the page cache may have to be filled.
 FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access) {
   uint64_t offset = vma.file_offset(address);
-  Inode& inode = vma.file->inode();
-  Result<Pfn> page = inode.get_page(offset / kPageSize);
-  if (!page.ok()) return page.error() == -ENXIO ? FaultOutcome::kSigbus : FaultOutcome::kOutOfMemory;
-  Pfn source = *page;
+  Result<Pfn> got = vma.file->inode().get_page(offset / kPageSize);
+  if (!got.ok()) return got.error() == -ENXIO ? FaultOutcome::kSigbus : FaultOutcome::kOutOfMemory;
+  Pfn source = *got;
   bool copies = access == Access::kWrite && vma.is_private();
   Pfn copy = copies ? alloc_frame() : 0;
   if (copies && copy == 0) {
@@ -137,7 +136,7 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   }
   cow().map_file(source);
   bool writes = access == Access::kWrite;
-  Pte now = Pte::for_frame(source, Pte::kAccessed | (writes ? kWritten : 0));
+  Pte now = Pte::for_frame(source, Pte::kFile | Pte::kAccessed | (writes ? kWritten : 0));
   set_pte(entry, with_protection(now, vma, !vma.is_private() && (vma.flags & kVmWrite)));
   return FaultOutcome::kFilePage;
 }
