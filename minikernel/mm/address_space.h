@@ -57,6 +57,16 @@ struct FutexKey {
 
 enum class Access { kRead, kWrite, kFetch };
 
+// What the entries of a range map, in pages (mm/inspect.cpp). The zero page counts nowhere.
+struct PageCounts {
+  uint64_t anonymous = 0, file = 0, shmem = 0, swap = 0;  // the first three make up the RSS
+  uint64_t private_clean = 0, private_dirty = 0, shared_clean = 0, shared_dirty = 0;
+  uint64_t referenced = 0;
+  uint64_t proportional = 0, proportional_dirty = 0;  // PSS: bytes
+  uint64_t resident() const { return anonymous + file + shmem; }
+  void add(const PageCounts& other);
+};
+
 // Which entries of a range are dropped (Linux's zap_details).
 struct ZapRules {
   bool markers = false;          // markers, too
@@ -69,16 +79,6 @@ enum class Populate {
   kLock,   // mlock
   kRead,   // MADV_POPULATE_READ
   kWrite,  // MADV_POPULATE_WRITE
-};
-
-// What the entries of a range map, in pages (mm/inspect.cpp). The zero page counts nowhere.
-struct PageCounts {
-  uint64_t anonymous = 0, file = 0, shmem = 0, swap = 0;  // the first three make up the RSS
-  uint64_t private_clean = 0, private_dirty = 0, shared_clean = 0, shared_dirty = 0;
-  uint64_t referenced = 0;
-  uint64_t proportional = 0, proportional_dirty = 0;  // PSS: bytes
-  uint64_t resident() const { return anonymous + file + shmem; }
-  void add(const PageCounts& other);
 };
 
 class AddressSpace : public RefCounted {
