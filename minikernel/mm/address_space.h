@@ -70,8 +70,8 @@ struct PageCounts {
 
 // Which entries of a range are dropped (Linux's zap_details).
 struct ZapRules {
-  bool markers = false;             // markers, too
-  const Vma* file_pages = nullptr;  // only the file's own pages in that area, not copies of them
+  bool markers = false;          // markers, too
+  bool only_file_pages = false;  // not the copies that private areas have of them
 };
 
 // Why pages are faulted in ahead, which decides what a page means that cannot be.

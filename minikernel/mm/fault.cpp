@@ -136,7 +136,7 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   }
   cow().map_file(source);
   bool writes = access == Access::kWrite;
-  Pte now = Pte::for_frame(source, Pte::kAccessed | (writes ? kWritten : 0));
+  Pte now = Pte::for_frame(source, Pte::kFile | Pte::kAccessed | (writes ? kWritten : 0));
   set_pte(entry, with_protection(now, vma, !vma.is_private() && (vma.flags & kVmWrite)));
   return FaultOutcome::kFilePage;
 }
