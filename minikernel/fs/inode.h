@@ -5,6 +5,10 @@
 // inside the operation, so an operation may fault and must hold no spinlock. Offsets and sizes are bytes.
 // Operations return a byte count (or 0) or -errno.
 //
+// io_lock, which may sleep, makes changes of a regular file's contents one step each (Linux's i_rwsem):
+// whoever calls write(), append() or write_kernel() holds it, truncate() and allocate() take it. Pipes and
+// devices do without.
+//
 // Pages: a mappable file gives page frames by get_page(), with a reference for the caller. Whoever shortens a
 // file takes the pages out of it first and then out of page tables (unmap_mapping_range): a fault that holds
 // its page-table lock from get_page() until the entry stands can therefore never leave a page mapped that the
@@ -21,13 +25,13 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "mm/frame_allocator.h"
+#include "proc/wait_queue.h"
 
 namespace mk {
 
 class Dentry;
 class File;
 class Inode;
-class WaitQueue;
 
 struct UserBuffer {
   uint64_t address;
@@ -53,6 +57,8 @@ class Inode : public RefCounted {
   bool is_directory() const { return S_ISDIR(mode); }
   bool is_regular() const { return S_ISREG(mode); }
   bool is_symlink() const { return S_ISLNK(mode); }
+
+  Mutex io_lock;
 
   virtual long read(File&, uint64_t, UserBuffer) { return is_directory() ? -EISDIR : -EINVAL; }
   virtual long write(File&, uint64_t, UserBuffer) { return -EINVAL; }

@@ -273,6 +273,7 @@ long MemoryFile::resize_locked(uint64_t bytes) {
 
 long MemoryFile::truncate(uint64_t bytes) {
   if (bytes > kMaxSize) return -EFBIG;
+  MutexGuard one_change(io_lock);
   uint64_t before = 0;
   {
     SpinlockGuard guard(lock_);
@@ -290,6 +291,7 @@ long MemoryFile::allocate(int fl_mode, uint64_t offset, uint64_t length) {
   if (fl_mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) return -EOPNOTSUPP;
   uint64_t end = offset + length;
   if (end > kMaxSize) return -EFBIG;
+  MutexGuard one_change(io_lock);
   if (fl_mode & FALLOC_FL_PUNCH_HOLE) return punch_hole(offset, end);
   uint64_t first = offset / kPageSize;
   uint64_t last = page_align_up(end) / kPageSize;
