@@ -44,6 +44,7 @@ inline constexpr uint64_t make_device(uint32_t major, uint32_t minor) {
 
 // Which file system a file seems to be in: st_dev, statfs, and what can be created in its directories.
 enum class FileSystem : uint8_t { kRoot, kProc, kSys, kNameless };
+class Inode;
 
 // Takes pages [first, first + count) of a file out of every page table; with `even_cows` also the copies that
 // private mappings made of them (truncation, Linux's unmap_mapping_range). Called without a spinlock held.

@@ -149,6 +149,17 @@ long sys_mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint
 long sys_brk(uint64_t address);
 long sys_madvise(uint64_t address, uint64_t length, int advice);
 long sys_mincore(uint64_t address, uint64_t length, UserAddress vector);
+long sys_msync(uint64_t address, uint64_t length, int flags);
+long sys_mlock(uint64_t address, uint64_t length);
+long sys_mlock2(uint64_t address, uint64_t length, int flags);
+long sys_munlock(uint64_t address, uint64_t length);
+long sys_mlockall(int flags);
+long sys_munlockall();
+long sys_mseal(uint64_t address, uint64_t length, uint64_t flags);
+long sys_pkey_alloc(uint64_t flags, uint64_t rights);
+long sys_pkey_free(int key);
+long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key);
+long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice, unsigned flags);
 // process.cpp
 long sys_exit(int code);
 long sys_exit_group(int code);

@@ -151,6 +151,17 @@ constexpr Table make_table() {
   h[__NR_brk] = call<sys_brk>;
   h[__NR_madvise] = call<sys_madvise>;
   h[__NR_mincore] = call<sys_mincore>;
+  h[__NR_msync] = call<sys_msync>;
+  h[__NR_mlock] = call<sys_mlock>;
+  h[__NR_mlock2] = call<sys_mlock2>;
+  h[__NR_munlock] = call<sys_munlock>;
+  h[__NR_mlockall] = call<sys_mlockall>;
+  h[__NR_munlockall] = call<sys_munlockall>;
+  h[462] = call<sys_mseal>;  // __NR_mseal, newer than the headers
+  h[__NR_pkey_alloc] = call<sys_pkey_alloc>;
+  h[__NR_pkey_free] = call<sys_pkey_free>;
+  h[__NR_pkey_mprotect] = call<sys_pkey_mprotect>;
+  h[__NR_process_madvise] = call<sys_process_madvise>;
   h[__NR_exit] = call<sys_exit>;
   h[__NR_exit_group] = call<sys_exit_group>;
   h[__NR_getpid] = call<sys_getpid>;
