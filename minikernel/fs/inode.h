@@ -10,9 +10,9 @@
 // devices do without.
 //
 // Pages: a mappable file gives page frames by get_page(), with a reference for the caller. Whoever shortens a
-// file takes the pages out of it first and then out of page tables (unmap_mapping_range): a fault that holds
-// its page-table lock from get_page() until the entry stands can therefore never leave a page mapped that the
-// file has lost.
+// file changes its size first and then takes the pages out of page tables (unmap_mapping_range, which takes
+// each mmap_lock for writing): a fault holds its mmap_lock from get_page() until the entry stands, and can
+// therefore never leave a page mapped that the file has lost.
 #pragma once
 
 #include <asm/errno.h>
@@ -44,7 +44,6 @@ inline constexpr uint64_t make_device(uint32_t major, uint32_t minor) {
 
 // Which file system a file seems to be in: st_dev, statfs, and what can be created in its directories.
 enum class FileSystem : uint8_t { kRoot, kProc, kSys, kNameless };
-class Inode;
 
 // Takes pages [first, first + count) of a file out of every page table; with `even_cows` also the copies that
 // private mappings made of them (truncation, Linux's unmap_mapping_range). Called without a spinlock held.

@@ -319,6 +319,12 @@ long MemoryFile::punch_hole(uint64_t start, uint64_t end) {
     SpinlockGuard guard(lock_);
     if (seals_ & kWriteSeals) return -EPERM;
     changed_ = true;
+  }
+  // Before, because private areas' pages are told from copies of them by the cache; and after, for faults in
+  // between.
+  if (first < last) unmap_mapping_range(*this, first, last - first, false);
+  {
+    SpinlockGuard guard(lock_);
     uint64_t origin_end = min(page_align_up(origin_size_) / kPageSize, page_align_up(end) / kPageSize);
     for (uint64_t i = start / kPageSize; i < origin_end; ++i) {
       Result<Pfn> page = page_locked(i);
