@@ -161,8 +161,8 @@ Expected<Subject> boot(RunOptions& options, const CLI::App& command, Ends& ends)
 
 // With --from, the file says what else is said with a program.
 Expected<void> check_nothing_else_is_said(const RunOptions& options, const CLI::App& command) {
-  for (const char* name :
-       {"--cpus", "--memory", "--la57", "--quantum", "--kernel", "--env", "--root", "--append", "--seed"})
+  for (const char* name : {"--cpus", "--memory", "--la57", "--quantum", "--kernel", "--env", "--root",
+                           "--append", "--seed", "--cow"})
     if (command.count(name) != 0)
       return fail(ErrorKind::kUsage,
                   fmt::format("{} cannot be given with --from: {} says it", name, options.from));
