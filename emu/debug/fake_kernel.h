@@ -51,6 +51,10 @@ class FakeKernel {
     global("mk::descriptors_end", kPages);
     global("mk::counts", counts);
     global("mk::descriptors", descriptors);
+    for (const char* policy :
+         {"mapcount", "page_count", "unshare_mapcount", "anon_exclusive", "pte", "pte_group"})
+      page_of(types.variable(std::string("mk::cow_") + policy)->address);
+    choose_policy("pte");
     zero_pfn = page_of(types.variable("mk::zeros")->address) / x86::kPageSize;
   }
 

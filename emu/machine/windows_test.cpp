@@ -76,12 +76,12 @@ TEST(Windows, IdleCpusAreApart) {
 }
 
 TEST(Windows, AFaultInsideACallCountsInBoth) {
-  EXPECT_EQ(counted("0s7 0e1 0r1 0f1 0r1 0x1"), "7 fault 1: 1/0/1\n7 call 1: 3/0/2\n");
+  EXPECT_EQ(counted("0s7 0e1 0r1 0f1 0r1 0x1"), "7 fault 4096: 1/0/1\n7 call 1: 3/0/2\n");
 }
 
 TEST(Windows, TheParentsForkIsNotChargedForTheChild) {
   EXPECT_EQ(counted("0s7 0e5 0r1 1s8 1r2 1r3 1f1 1e6 1r4 1x6 0x5"),
-            "8 fault 1: 1/0/1\n8 call 6: 1/0/1\n7 call 5: 1/0/1\n");
+            "8 fault 4096: 1/0/1\n8 call 6: 1/0/1\n7 call 5: 1/0/1\n");
 }
 
 TEST(Windows, ACallThatEndsItsTaskEndsWithIt) {
@@ -98,15 +98,16 @@ TEST(Windows, AThreadThatExecutesGoesOnAsItsLeader) {
 
 // A call that comes while another one seems open: that one has ended without a word.
 TEST(Windows, ACallFromTheProgramEndsWhatWasOpen) {
-  EXPECT_EQ(counted("0s7 0e1 0r1 0e2 0r2 0x1 0x2"), "7 call 2: 1/0/1\n");
+  EXPECT_EQ(counted("0s7 0e1 0r1 0e2 0r2 0x2 0x1"), "7 call 2: 1/0/1\n");
 }
 
 TEST(Windows, InterruptsBetweenCallsAreNobodys) {
-  EXPECT_EQ(counted("0s7 0f1 0i0 0e1 0x1 0i0 0f2"), "7 fault 1: 1/0/1\n7 call 1: 0/0/0\n7 fault 2: 1/0/1\n");
+  EXPECT_EQ(counted("0s7 0f1 0i0 0e1 0x1 0i0 0f2"),
+            "7 fault 4096: 1/0/1\n7 call 1: 0/0/0\n7 fault 8192: 1/0/1\n");
 }
 
 TEST(Windows, TheTotalIsOfAllAndToldOnce) {
-  EXPECT_EQ(counted("0s7 0e1 0r1 1s8 1w2 0i0 0x1 1v0 1r1 1v1 0v2"), "7 call 1: 1/0/1\n8 total 0: 1/2/3\n");
+  EXPECT_EQ(counted("0s7 0e1 0r1 1s8 1w2 0x1 0i0 1v0 1r1 1v1 0v2"), "7 call 1: 1/0/1\n8 total 0: 1/2/3\n");
 }
 
 TEST(Windows, OpenOnesAreState) {

@@ -84,10 +84,10 @@ TEST(FaultPrinter, TableStandsInColumns) {
   const auto lines = lines_of(fault_table(usual_row()));
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0],
-            "   seq cpu pid access                address reason                entry -> now   outcome     "
+            "   seq cpu   pid access                address reason                entry -> now   outcome     "
             "  instr  where");
   EXPECT_EQ(lines[1],
-            "    12   0   1 user write           7fff0000 write-protected pt     PUAx PWUADEx  copy        "
+            "    12   0     1 user write           7fff0000 write-protected pt     PUAx PWUADEx  copy        "
             "    900  main+0x34");
 }
 
@@ -314,7 +314,7 @@ TEST(PrintStats, KernelCountersAreThereInJsonAndWithoutZeroesInTheTable) {
   EXPECT_EQ(json.at("kernel_counters").at("pgmajfault"), 0);
   EXPECT_EQ(json.at("accesses_in_all").at("frame table"), Json({{"reads", 1}, {"writes", 2}, {"lines", 3}}));
   const std::string text = sums(Format::kTable, ended_run(), true);
-  EXPECT_NE(text.find("\nkernel counters\nnr_free_pages                       100  nnnn"), std::string::npos)
+  EXPECT_NE(text.find("\nkernel counters\nnr_free_pages                      100  nnnn"), std::string::npos)
       << text;
   EXPECT_EQ(text.find("pgmajfault"), std::string::npos);
   EXPECT_NE(text.find("\nframe table in the whole run: 1 reads, 2 writes, 3 lines\n"), std::string::npos)

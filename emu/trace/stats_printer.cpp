@@ -116,7 +116,7 @@ void counter_rows(std::ostream& out, const Stats& stats) {
   constexpr size_t kColumns = 3;
   std::vector<std::string> cells;
   for (const auto& [name, value] : stats.kernel_counters())
-    if (value != 0) cells.push_back(fmt::format("{:<28} {:>10}", cut(name, 28), value));
+    if (value != 0) cells.push_back(fmt::format("{:<28} {:>9}", cut(name, 28), value));
   if (cells.empty()) return;
   out << "\nkernel counters\n";
   const size_t rows = (cells.size() + kColumns - 1) / kColumns;
