@@ -11,7 +11,8 @@
 #include "boot/init_cpu.h"
 #include "fs/dev.h"
 #include "fs/initramfs.h"
-#include "fs/self.h"
+#include "fs/proc/proc.h"
+#include "fs/sysfs.h"
 #include "fs/vfs.h"
 #include "lib/assert.h"
 #include "lib/fault_injection.h"
@@ -114,6 +115,7 @@ void tell_statistics() {
 
 [[noreturn]] void end_machine(int status) {
   tell_statistics();
+  vfs_forget_all_since_boot();
   release_free_stacks();
   size_t now = free_frame_count();
   if (now != free_at_start) panic("frames: %lu free, %lu before the first program", now, free_at_start);
@@ -147,7 +149,10 @@ void kernel_main() {
     log("initramfs: %lu entries", entries);
   }
   dev_init();
-  self_init();
+  proc_init();
+  sysfs_init();
+  if (place_directory("/tmp", 01777) != 0) panic("cannot make /tmp: is it a file in the initramfs?");
+  vfs_boot_finished();
   free_at_start = free_frame_count();
   Ref<Task> init = Ref<Task>::adopt(make_init_task(start_init));
   make_runnable(*init);

@@ -23,8 +23,6 @@ class Terminal {
  public:
   // Waits until a read has something to return. -ERESTARTSYS for a signal.
   long wait() {
-    wanted_ = true;
-    wanted_since_ = now_ns();
     return sleep_until(readers_, [this] { return has_input(); });
   }
 
@@ -46,11 +44,15 @@ class Terminal {
     SpinlockGuard guard(lock_);
     return ready();
   }
-  void want_input() { wanted_ = true; }
 
   // With nothing else to run: somebody waits for input, and no timer is about to go off.
-  bool wants_input() const {
-    return wanted_ && !(any_timer_before(now_ns() + kPatienceNs) && now_ns() < wanted_since_ + kPatienceNs);
+  bool wants_input() {
+    if (readers_.empty() || has_input()) {
+      idle_since_ = kNever;
+      return false;
+    }
+    if (idle_since_ == kNever) idle_since_ = now_ns();
+    return now_ns() >= idle_since_ + kPatienceNs || !any_timer_before(now_ns() + kPatienceNs);
   }
   // Takes what has come. True: somebody has been woken.
   bool poll() {
@@ -63,7 +65,7 @@ class Terminal {
     }
     uart_stop_reading();
     if (!woken) return false;
-    wanted_ = false;
+    idle_since_ = kNever;
     readers_.wake();
     return true;
   }
@@ -105,8 +107,7 @@ class Terminal {
 
   Spinlock lock_;
   WaitQueue readers_;
-  bool wanted_ = false;
-  uint64_t wanted_since_ = 0;
+  uint64_t idle_since_ = kNever;
   uint8_t line_[kLineMax];
   size_t first_ = 0;
   size_t size_ = 0;
@@ -150,6 +151,11 @@ class Console final : public Inode {
     return static_cast<long>(done);
   }
 
+  long write_kernel(File&, uint64_t, const void* source, size_t bytes) override {
+    for (size_t i = 0; i < bytes; ++i) uart_put(static_cast<const uint8_t*>(source)[i]);
+    return static_cast<long>(bytes);
+  }
+
   long ioctl(File&, unsigned command, uint64_t argument) override {
     switch (command) {
       case TCGETS:
@@ -169,9 +175,10 @@ class Console final : public Inode {
   }
 
   short poll(File&) override {
-    terminal.want_input();
     return static_cast<short>(POLLOUT | POLLWRNORM | (terminal.has_input() ? POLLIN | POLLRDNORM : 0));
   }
+  WaitQueue* poll_queue() override { return &terminal.readers(); }
+  void look_for_input() override { terminal.poll(); }
 };
 
 }  // namespace

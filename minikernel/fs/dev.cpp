@@ -4,8 +4,11 @@
 #include "arch/x86_64/random.h"
 #include "fs/console.h"
 #include "fs/file.h"
+#include "fs/symlink.h"
 #include "fs/vfs.h"
 #include "lib/assert.h"
+#include "lib/log.h"
+#include "lib/string.h"
 #include "mm/user_memory.h"
 
 namespace mk {
@@ -18,11 +21,13 @@ class MemoryDevice : public Inode {
   bool seekable() const override { return true; }
 };
 
+// Writes of the kernel itself (sendfile) meet what a program's writes meet.
 class Null final : public MemoryDevice {
  public:
   Null() : MemoryDevice(3) {}
   long read(File&, uint64_t, UserBuffer) override { return 0; }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
+  long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
 };
 
 class Zero final : public MemoryDevice {
@@ -30,6 +35,7 @@ class Zero final : public MemoryDevice {
   Zero() : MemoryDevice(5) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return clear_some(buffer.address, buffer.size); }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
+  long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
   bool maps_as_anonymous() const override { return true; }
 };
 
@@ -38,6 +44,7 @@ class Full final : public MemoryDevice {
   Full() : MemoryDevice(7) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return clear_some(buffer.address, buffer.size); }
   long write(File&, uint64_t, UserBuffer) override { return -ENOSPC; }
+  long write_kernel(File&, uint64_t, const void*, size_t) override { return -ENOSPC; }
 };
 
 class Random final : public MemoryDevice {
@@ -47,7 +54,72 @@ class Random final : public MemoryDevice {
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
 };
 
+// What is written is a line of the kernel's log, without the "<priority>" that may stand in front. Nothing is
+// kept to be read.
+class KernelLog final : public MemoryDevice {
+ public:
+  KernelLog() : MemoryDevice(11) { mode = S_IFCHR | 0600; }
+  bool seekable() const override { return false; }
+  long write(File&, uint64_t, UserBuffer buffer) override {
+    char text[400];
+    if (buffer.size >= sizeof(text)) return -EINVAL;
+    if (!copy_from_user(text, buffer.address, buffer.size)) return -EFAULT;
+    size_t length = buffer.size;
+    while (length > 0 && text[length - 1] == '\n') --length;
+    text[length] = 0;
+    const char* line = text;
+    if (*line == '<')
+      if (const char* end = strchr(line, '>'); end != nullptr) line = end + 1;
+    log("%s", line);
+    return static_cast<long>(buffer.size);
+  }
+};
+
+struct KnownDevice {
+  const char* path;
+  uint64_t device;
+};
+constexpr KnownDevice kDevices[] = {
+    {"/dev/null", make_device(1, 3)},    {"/dev/zero", make_device(1, 5)},
+    {"/dev/full", make_device(1, 7)},    {"/dev/random", make_device(1, 8)},
+    {"/dev/urandom", make_device(1, 9)}, {"/dev/kmsg", make_device(1, 11)},
+    {"/dev/tty", make_device(5, 0)},     {"/dev/console", make_device(5, 1)},
+};
+
+struct Link {
+  const char* path;
+  const char* target;
+};
+constexpr Link kLinks[] = {{"/dev/fd", "/proc/self/fd"},
+                           {"/dev/stdin", "/proc/self/fd/0"},
+                           {"/dev/stdout", "/proc/self/fd/1"},
+                           {"/dev/stderr", "/proc/self/fd/2"}};
+
 }  // namespace
+
+bool is_known_device(uint64_t device) {
+  for (const KnownDevice& known : kDevices)
+    if (known.device == device) return true;
+  return false;
+}
+
+Ref<Inode> make_device_file(uint64_t device) {
+  switch (device) {
+    case make_device(1, 3):
+      return make<Null>();
+    case make_device(1, 5):
+      return make<Zero>();
+    case make_device(1, 7):
+      return make<Full>();
+    case make_device(1, 8):
+      return make<Random>(8u);
+    case make_device(1, 9):
+      return make<Random>(9u);
+    case make_device(1, 11):
+      return make<KernelLog>();
+  }
+  return make_console(device);
+}
 
 long random_to_user(UserBuffer buffer) {
   size_t done = 0;
@@ -64,14 +136,9 @@ long random_to_user(UserBuffer buffer) {
 }
 
 void dev_init() {
-  long error = 0;
-  error |= place("/dev/null", Ref<Inode>(make<Null>()));
-  error |= place("/dev/zero", Ref<Inode>(make<Zero>()));
-  error |= place("/dev/full", Ref<Inode>(make<Full>()));
-  error |= place("/dev/random", Ref<Inode>(make<Random>(8u)));
-  error |= place("/dev/urandom", Ref<Inode>(make<Random>(9u)));
-  error |= place("/dev/tty", make_console(make_device(5, 0)));
-  error |= place("/dev/console", make_console(make_device(5, 1)));
+  long error = place_directory("/dev/shm", 01777);
+  for (const KnownDevice& known : kDevices) error |= place(known.path, make_device_file(known.device));
+  for (const Link& link : kLinks) error |= place(link.path, make_symlink(link.target, strlen(link.target)));
   // An initramfs can make these fail only by having a file named /dev.
   if (error != 0) panic("cannot make the device files: is /dev of the initramfs a folder?");
 }

@@ -14,4 +14,8 @@ long random_to_user(UserBuffer buffer);
 // Puts the device files into the tree, over whatever the initramfs has there.
 void dev_init();
 
+// The device files that there are, by st_rdev; another name for one can be made (mknod).
+bool is_known_device(uint64_t device);
+Ref<Inode> make_device_file(uint64_t device);
+
 }  // namespace mk

@@ -7,75 +7,117 @@ FileTable::~FileTable() {
   for (Chunk* chunk : chunks_) destroy(chunk);
 }
 
-FileTable::Slot* FileTable::slot(int fd) const {
+Ref<FileTable> FileTable::clone() {
+  Ref<FileTable> copy = make<FileTable>();
+  if (!copy) return nullptr;
+  for (int i = 0; i < kMaxFiles / kChunk; ++i) {
+    if (__atomic_load_n(&chunks_[i], __ATOMIC_ACQUIRE) == nullptr) continue;
+    Chunk* chunk = create<Chunk>();
+    if (chunk == nullptr) return nullptr;
+    copy->chunks_[i] = chunk;
+    SpinlockGuard guard(lock_);
+    for (int j = 0; j < kChunk; ++j) chunk->slots[j] = chunks_[i]->slots[j];
+  }
+  return copy;
+}
+
+FileTable::Slot* FileTable::slot_locked(int fd) const {
   if (fd < 0 || fd >= kMaxFiles || chunks_[fd / kChunk] == nullptr) return nullptr;
   return &chunks_[fd / kChunk]->slots[fd % kChunk];
 }
 
-FileTable::Slot* FileTable::ensure_slot(int fd) {
-  if (fd < 0 || fd >= kMaxFiles) return nullptr;
+bool FileTable::ensure_slot(int fd) {
   Chunk*& chunk = chunks_[fd / kChunk];
-  if (chunk == nullptr) chunk = create<Chunk>();
-  return slot(fd);
+  if (__atomic_load_n(&chunk, __ATOMIC_ACQUIRE) != nullptr) return true;
+  Chunk* made = create<Chunk>();
+  if (made == nullptr) return false;
+  {
+    SpinlockGuard guard(lock_);
+    if (chunk == nullptr) {
+      __atomic_store_n(&chunk, made, __ATOMIC_RELEASE);
+      return true;
+    }
+  }
+  destroy(made);
+  return true;
 }
 
 Ref<File> FileTable::get(int fd) const {
-  Slot* entry = slot(fd);
+  SpinlockGuard guard(lock_);
+  Slot* entry = slot_locked(fd);
   return entry != nullptr ? entry->file : Ref<File>();
 }
 
 bool FileTable::is_open(int fd) const {
-  Slot* entry = slot(fd);
+  SpinlockGuard guard(lock_);
+  Slot* entry = slot_locked(fd);
   return entry != nullptr && entry->file;
 }
 
 Result<int> FileTable::install(Ref<File> file, bool close_on_exec, int lowest, int limit) {
-  for (int fd = lowest; fd < limit && fd < kMaxFiles; ++fd) {
+  int end = limit < kMaxFiles ? limit : kMaxFiles;
+  for (int fd = lowest; fd < end; ++fd) {
     if (is_open(fd)) continue;
-    long error = replace(fd, file, close_on_exec);
-    if (error < 0) return Errno{static_cast<int>(-error)};
+    if (!ensure_slot(fd)) return Errno{ENOMEM};
+    SpinlockGuard guard(lock_);
+    Slot* entry = slot_locked(fd);
+    if (entry->file) continue;  // another thread was faster
+    *entry = Slot{file, close_on_exec};
     return fd;
   }
   return Errno{EMFILE};
 }
 
 long FileTable::replace(int fd, Ref<File> file, bool close_on_exec) {
-  Slot* entry = ensure_slot(fd);
-  if (entry == nullptr) return -ENOMEM;
-  entry->file = file;
+  if (fd < 0 || fd >= kMaxFiles) return -EBADF;
+  if (!ensure_slot(fd)) return -ENOMEM;
+  SpinlockGuard guard(lock_);
+  Slot* entry = slot_locked(fd);
+  entry->file.swap(file);  // the caller drops the old one
   entry->close_on_exec = close_on_exec;
   return 0;
 }
 
-long FileTable::close(int fd) {
-  Slot* entry = slot(fd);
-  if (entry == nullptr || !entry->file) return -EBADF;
-  entry->file.reset();
+// The file of a descriptor that is free from now on.
+Ref<File> FileTable::take(int fd, bool only_close_on_exec) {
+  SpinlockGuard guard(lock_);
+  Slot* entry = slot_locked(fd);
+  if (entry == nullptr || (only_close_on_exec && !entry->close_on_exec)) return nullptr;
   entry->close_on_exec = false;
-  return 0;
+  return static_cast<Ref<File>&&>(entry->file);
 }
 
-Ref<FileTable> FileTable::clone() const {
-  Ref<FileTable> copy = make<FileTable>();
-  if (!copy) return copy;
-  for (int fd = 0; fd < kMaxFiles; ++fd)
-    if (is_open(fd) && copy->replace(fd, get(fd), close_on_exec(fd)) < 0) return nullptr;
-  return copy;
+long FileTable::close(int fd) { return take(fd, false) ? 0 : -EBADF; }
+
+void FileTable::close_range(unsigned first, unsigned last) {
+  for (unsigned fd = first; fd <= last && fd < kMaxFiles; ++fd) take(static_cast<int>(fd), false);
+}
+
+void FileTable::set_close_on_exec_range(unsigned first, unsigned last) {
+  for (unsigned fd = first; fd <= last && fd < kMaxFiles; ++fd) set_close_on_exec(static_cast<int>(fd), true);
 }
 
 void FileTable::close_on_exec_all() {
-  for (int fd = 0; fd < kMaxFiles; ++fd)
-    if (close_on_exec(fd)) close(fd);
+  for (int fd = 0; fd < kMaxFiles; ++fd) take(fd, true);
 }
 
 bool FileTable::close_on_exec(int fd) const {
-  Slot* entry = slot(fd);
+  SpinlockGuard guard(lock_);
+  Slot* entry = slot_locked(fd);
   return entry != nullptr && entry->close_on_exec;
 }
 
 void FileTable::set_close_on_exec(int fd, bool value) {
-  Slot* entry = slot(fd);
-  if (entry != nullptr) entry->close_on_exec = value;
+  SpinlockGuard guard(lock_);
+  Slot* entry = slot_locked(fd);
+  if (entry != nullptr && entry->file) entry->close_on_exec = value;
+}
+
+int FileTable::next_open(int from) const {
+  SpinlockGuard guard(lock_);
+  for (int fd = from < 0 ? 0 : from; fd < kMaxFiles; ++fd)
+    if (Slot* entry = slot_locked(fd); entry != nullptr && entry->file) return fd;
+  return -1;
 }
 
 }  // namespace mk

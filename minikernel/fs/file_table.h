@@ -2,7 +2,8 @@
 //
 // A process's file descriptors: a small number for each open file, with the close-on-exec bit. Numbers are
 // handed out lowest first. The table grows by chunks up to kMaxFiles, which is also the highest
-// RLIMIT_NOFILE.
+// RLIMIT_NOFILE. Threads share a table: a spinlock guards the slots, and no File is closed under it, because
+// closing may take other locks and wait.
 #pragma once
 
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include "fs/file.h"
 #include "lib/ref.h"
 #include "lib/result.h"
+#include "lib/spinlock.h"
 
 namespace mk {
 
@@ -19,7 +21,10 @@ class FileTable : public RefCounted {
 
   FileTable() = default;
   ~FileTable();
+  // A copy for fork, with the same open files; empty when memory is out.
+  Ref<FileTable> clone();
 
+  using RefCounted::get;
   // The open file behind a descriptor; empty when there is none.
   Ref<File> get(int fd) const;
   bool is_open(int fd) const;
@@ -29,11 +34,16 @@ class FileTable : public RefCounted {
   // Makes `fd` refer to `file`, closing what it referred to.
   long replace(int fd, Ref<File> file, bool close_on_exec);
   long close(int fd);
-
-  Ref<FileTable> clone() const;
+  // Of all open descriptors in [first, last]: closes them, or has exec close them.
+  void close_range(unsigned first, unsigned last);
+  void set_close_on_exec_range(unsigned first, unsigned last);
+  // For exec.
   void close_on_exec_all();
+
   bool close_on_exec(int fd) const;
   void set_close_on_exec(int fd, bool value);
+  // The lowest open descriptor from `from` on; -1 when there is none.
+  int next_open(int from) const;
 
  private:
   struct Slot {
@@ -44,9 +54,12 @@ class FileTable : public RefCounted {
   struct Chunk {
     Slot slots[kChunk];
   };
-  Slot* slot(int fd) const;
-  Slot* ensure_slot(int fd);
+  Slot* slot_locked(int fd) const;
+  // Makes sure that there is a slot, which then stays. False when memory is out.
+  bool ensure_slot(int fd);
+  Ref<File> take(int fd, bool only_close_on_exec);
 
+  mutable Spinlock lock_;
   Chunk* chunks_[kMaxFiles / kChunk] = {};
 };
 

@@ -1,74 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fs/initramfs.h"
 
-#include "arch/x86_64/memory_layout.h"
-#include "arch/x86_64/user_copy.h"
+#include "fs/memory_file.h"
+#include "fs/symlink.h"
 #include "fs/vfs.h"
 #include "lib/log.h"
 #include "lib/string.h"
-#include "mm/page_cache.h"
 #include "mm/user_memory.h"
 
 namespace mk {
 namespace {
 
 constexpr size_t kHeaderSize = 110;  // "070701" and 13 fields of 8 hexadecimal digits
-
-class InitramfsFile final : public Inode {
- public:
-  InitramfsFile(uint32_t file_mode, const uint8_t* data, uint64_t bytes) : Inode(file_mode), data_(data) {
-    size = bytes;
-  }
-  void set_contents(const uint8_t* data, uint64_t bytes) {
-    data_ = data;
-    size = bytes;
-  }
-
-  long read(File&, uint64_t offset, UserBuffer buffer) override {
-    if (offset >= size) return 0;
-    return copy_out_some(buffer.address, data_ + offset, min(buffer.size, size - offset));
-  }
-  long read_kernel(uint64_t offset, void* destination, size_t bytes) override {
-    if (offset >= size) return 0;
-    bytes = min(bytes, size - offset);
-    memcpy(destination, data_ + offset, bytes);
-    return static_cast<long>(bytes);
-  }
-
-  bool mappable() const override { return true; }
-  bool page_cached(uint64_t index) const override { return pages_.find(index) != 0; }
-  Pfn page(uint64_t index) override {
-    bool added = false;
-    Pfn pfn = pages_.find_or_add(index, &added);
-    if (pfn != 0 && added) read_kernel(index * kPageSize, phys_to_virt(pfn * kPageSize), kPageSize);
-    return pfn != 0 && frame_get(pfn) ? pfn : 0;
-  }
-
-  void opened() override { ++openers_; }
-  void closed() override {
-    if (--openers_ == 0) pages_.clear();
-  }
-
- private:
-  const uint8_t* data_;
-  PageCache pages_;
-  uint32_t openers_ = 0;
-};
-
-class InitramfsSymlink final : public Inode {
- public:
-  InitramfsSymlink(const uint8_t* target, uint64_t bytes) : Inode(S_IFLNK | 0777), target_(target) {
-    size = bytes;
-  }
-  long readlink(char* buffer, size_t capacity) override {
-    size_t bytes = min(capacity, size);
-    memcpy(buffer, target_, bytes);
-    return static_cast<long>(bytes);
-  }
-
- private:
-  const uint8_t* target_;
-};
 
 struct Entry {
   uint32_t inode, mode, uid, gid, links, modified, file_size, major, minor, name_size;
@@ -80,7 +23,7 @@ struct Entry {
 // seen before wait here for it.
 struct HardLink {
   uint64_t key;  // device and inode number in the archive
-  Ref<Inode> inode;
+  Ref<MemoryFile> file;
   HardLink* next;
 };
 
@@ -174,7 +117,8 @@ class Unpacker {
       case S_IFREG:
         return put(entry, regular_file(entry));
       case S_IFLNK:
-        return put(entry, Ref<Inode>(make<InitramfsSymlink>(entry.contents, entry.file_size)));
+        if (entry.file_size == 0 || entry.file_size >= kPathMax) return skipped(entry, -EINVAL);
+        return put(entry, make_symlink(reinterpret_cast<const char*>(entry.contents), entry.file_size));
     }
     log("initramfs: %s skipped: neither file, directory nor symbolic link", entry.name);
     return true;
@@ -184,24 +128,31 @@ class Unpacker {
     inode.mode = entry.mode;
     inode.uid = entry.uid;
     inode.gid = entry.gid;
-    inode.modified = entry.modified;
+    inode.accessed_ns = inode.modified_ns = inode.changed_ns = entry.modified * 1'000'000'000ul;
+  }
+
+  static Ref<MemoryFile> new_file(const Entry& entry) {
+    Ref<MemoryFile> file = make<MemoryFile>(entry.mode);
+    if (file) file->set_origin(entry.contents, entry.file_size);
+    return file;
   }
 
   Ref<Inode> regular_file(const Entry& entry) {
-    if (entry.links < 2) return Ref<Inode>(make<InitramfsFile>(entry.mode, entry.contents, entry.file_size));
+    if (entry.links < 2) return new_file(entry);
     uint64_t device = static_cast<uint64_t>(entry.major) << 20 | entry.minor;
     uint64_t key = device << 32 | entry.inode;
     HardLink* link = links_;
     while (link != nullptr && link->key != key) link = link->next;
     if (link == nullptr) {
-      Ref<Inode> inode(make<InitramfsFile>(entry.mode, entry.contents, entry.file_size));
-      links_ = create<HardLink>(key, inode, links_);
-      return inode;
+      Ref<MemoryFile> file = new_file(entry);
+      link = file ? create<HardLink>(key, file, links_) : nullptr;
+      if (link == nullptr) return nullptr;
+      links_ = link;
+      return file;
     }
-    ++link->inode->links;
-    if (entry.file_size != 0)
-      static_cast<InitramfsFile*>(link->inode.raw())->set_contents(entry.contents, entry.file_size);
-    return link->inode;
+    ++link->file->links;
+    if (entry.file_size != 0) link->file->set_origin(entry.contents, entry.file_size);
+    return Ref<Inode>(link->file.raw());
   }
 
   static bool is_root(const char* name) {
@@ -214,11 +165,11 @@ class Unpacker {
       set_attributes(vfs_root()->inode(), entry);
       return ++taken_;
     }
-    Dentry* parent = nullptr;
+    Ref<Dentry> parent;
     const char* name = nullptr;
     size_t length = 0;
     if (!find_parent(entry, parent, name, length)) return true;
-    Result<Dentry*> directory = make_directory(*parent, name, length);
+    Result<Ref<Dentry>> directory = make_directory(*parent, name, length);
     if (!directory.ok()) return skipped(entry, directory.error());
     set_attributes((*directory)->inode(), entry);
     return ++taken_;
@@ -226,18 +177,18 @@ class Unpacker {
 
   bool put(const Entry& entry, Ref<Inode> inode) {
     if (!inode) return damaged("out of memory");
-    Dentry* parent = nullptr;
+    Ref<Dentry> parent;
     const char* name = nullptr;
     size_t length = 0;
     if (!find_parent(entry, parent, name, length)) return true;
     set_attributes(*inode, entry);
     // A later entry replaces an earlier one, as in Linux, so that archives can be laid over one another.
-    if (Dentry* existing = parent->find_child(name, length)) {
+    if (Ref<Dentry> existing = parent->find_child(name, length)) {
       if (existing->inode().is_directory()) return skipped(entry, -EISDIR);
       existing->replace_inode(inode);
       return ++taken_;
     }
-    Result<Dentry*> child = parent->add_child(name, length, inode);
+    Result<Ref<Dentry>> child = parent->add_child(name, length, inode);
     if (!child.ok()) return skipped(entry, child.error());
     return ++taken_;
   }
@@ -250,8 +201,8 @@ class Unpacker {
 
   // Directories above an entry are made when the archive does not name them. Names are relative to the root;
   // ".." has no place in an archive and the entry is skipped.
-  bool find_parent(const Entry& entry, Dentry*& parent, const char*& name, size_t& length) {
-    parent = vfs_root().raw();
+  bool find_parent(const Entry& entry, Ref<Dentry>& parent, const char*& name, size_t& length) {
+    parent = vfs_root();
     const char* rest = entry.name;
     while (true) {
       while (*rest == '/' || (*rest == '.' && (rest[1] == '/' || rest[1] == 0))) ++rest;
@@ -263,7 +214,7 @@ class Unpacker {
       while (*after == '/') ++after;
       name = rest;
       if (*after == 0) return true;
-      Result<Dentry*> directory = make_directory(*parent, rest, length);
+      Result<Ref<Dentry>> directory = make_directory(*parent, rest, length);
       if (!directory.ok()) return skipped(entry, directory.error()), false;
       parent = *directory;
       rest = after;

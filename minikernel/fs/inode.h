@@ -5,9 +5,10 @@
 // inside the operation, so an operation may fault and must hold no spinlock. Offsets and sizes are bytes.
 // Operations return a byte count (or 0) or -errno.
 //
-// Pages: a mappable file gives page frames from its page cache by page(). The cache holds one reference for
-// each; the caller takes its own. The cache lives as long as somebody has the file open or mapped
-// (opened/closed), so that nothing is left when the last process is gone.
+// Pages: a mappable file gives page frames by get_page(), with a reference for the caller. Whoever shortens a
+// file takes the pages out of it first and then out of page tables (unmap_mapping_range): a fault that holds
+// its page-table lock from get_page() until the entry stands can therefore never leave a page mapped that the
+// file has lost.
 #pragma once
 
 #include <asm/errno.h>
@@ -16,13 +17,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fs/dir_entry.h"
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "mm/frame_allocator.h"
 
 namespace mk {
 
+class Dentry;
 class File;
+class Inode;
+class WaitQueue;
 
 struct UserBuffer {
   uint64_t address;
@@ -33,12 +38,17 @@ inline constexpr uint64_t make_device(uint32_t major, uint32_t minor) {
   return (static_cast<uint64_t>(major & 0xfff) << 8) | (minor & 0xff);
 }
 
+// Which file system a file seems to be in: st_dev, statfs, and what can be created in its directories.
+enum class FileSystem : uint8_t { kRoot, kProc, kSys, kNameless };
+class Inode;
+
+// Takes pages [first, first + count) of a file out of every page table; with `even_cows` also the copies that
+// private mappings made of them (truncation, Linux's unmap_mapping_range). Called without a spinlock held.
+void unmap_mapping_range(Inode& inode, uint64_t first, uint64_t count, bool even_cows);
+
 class Inode : public RefCounted {
  public:
-  explicit Inode(uint32_t file_mode) : mode(file_mode) {
-    static uint64_t last_number = 0;
-    number = __atomic_add_fetch(&last_number, 1, __ATOMIC_RELAXED);
-  }
+  explicit Inode(uint32_t file_mode);
   virtual ~Inode() = default;
 
   bool is_directory() const { return S_ISDIR(mode); }
@@ -47,34 +57,90 @@ class Inode : public RefCounted {
 
   virtual long read(File&, uint64_t, UserBuffer) { return is_directory() ? -EISDIR : -EINVAL; }
   virtual long write(File&, uint64_t, UserBuffer) { return -EINVAL; }
+  // O_APPEND: writes at the end; `end` becomes the end of what was written.
+  virtual long append(File& file, uint64_t& end, UserBuffer buffer);
   virtual long ioctl(File&, unsigned, uint64_t) { return -ENOTTY; }
   virtual short poll(File&);  // POLLIN, POLLOUT: what would not block
+  // What wakes when poll() may say something else; null: it never does.
+  virtual WaitQueue* poll_queue() { return nullptr; }
+  // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
+  virtual void look_for_input() {}
+  virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
   virtual bool seekable() const { return is_regular() || is_directory(); }
+  // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
+  virtual long seek_data_or_hole(uint64_t offset, bool hole);
 
   // Contents for the kernel's own use; short at the end of the file.
   virtual long read_kernel(uint64_t, void*, size_t) { return -EINVAL; }
+  virtual long write_kernel(File&, uint64_t, const void*, size_t) { return -EINVAL; }
+  virtual long truncate(uint64_t) { return -EINVAL; }
+  // fallocate(2) with FALLOC_FL_* `fl_mode`, arguments checked.
+  virtual long allocate(int, uint64_t, uint64_t) { return -ENODEV; }
+  virtual uint64_t blocks() const { return 0; }  // of 512 bytes
+  // fcntl's F_GET_SEALS and F_ADD_SEALS.
+  virtual long get_seals() { return -EINVAL; }
+  virtual long add_seals(uint32_t) { return -EINVAL; }
+
   // The target of a symbolic link, not terminated; at most `size` bytes.
   virtual long readlink(char*, size_t) { return -EINVAL; }
+  // A link of /proc that leads to an open file or directory, whatever its text says (nd_jump_link).
+  virtual bool is_magic_link() const { return false; }
+  virtual Result<Ref<Dentry>> jump();
+
+  // Names of a directory that are not in the tree of names but made when asked for (/proc/PID).
+  virtual Result<Ref<Inode>> lookup(const char*, size_t) { return Errno{ENOENT}; }
+  // The first such name at `entry.position` or above: fills `entry`, its position included. False: no more.
+  virtual bool next_entry(DirEntry&) { return false; }
 
   virtual bool mappable() const { return false; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
-  // The frame that holds page `index`, which lies inside the file, with a reference for the caller; 0 when
-  // memory is out.
-  virtual Pfn page(uint64_t index);
-  virtual bool page_cached(uint64_t) const { return false; }
+  // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);
+  // ENOMEM. May be called with a page-table lock held.
+  virtual Result<Pfn> get_page(uint64_t index);
+  // The same without a reference of its own, 0 for both errors: only while nothing else can run.
+  Pfn page(uint64_t index);
+  // The frame in the cache now, without a reference; 0 when there is none.
+  virtual Pfn cached_page(uint64_t) const { return 0; }
+  bool page_cached(uint64_t index) const { return cached_page(index) != 0; }
 
-  virtual void opened() {}
-  virtual void closed() {}
+  // For mmap(MAP_SHARED) with or without PROT_WRITE: -EPERM when a seal forbids it; else whether the area may
+  // become writable later (VM_MAYWRITE), which is never more than the open file allows.
+  virtual Result<bool> map_shared(bool) { return true; }
+  // Areas with VM_SHARED and VM_MAYWRITE are counted: one call for each that comes to be (mmap, fork, split)
+  // and one for each that ends. -EPERM: sealed since map_shared; never for the copy or part of a counted one.
+  virtual long writable_mapping_added() { return 0; }
+  virtual void writable_mapping_removed() {}
+
+  // A new open file, before it gets a descriptor: may refuse it.
+  virtual long open(File&) { return 0; }
+  virtual void opened(File&) {}
+  virtual void closed(File&) {}
+  // For the end of the machine: drops what can be had again or is not needed any more.
+  virtual void forget_contents() {}
+
+  // Linux's i_writecount: a file is open for writing, or being executed, not both. -ETXTBSY.
+  long get_write_access() { return change_writers(1); }
+  void put_write_access() { __atomic_fetch_sub(&writers_, 1, __ATOMIC_RELAXED); }
+  long deny_write_access() { return change_writers(-1); }
+  void allow_write_access() { __atomic_fetch_add(&writers_, 1, __ATOMIC_RELAXED); }
 
   uint64_t number;
   uint32_t mode;
-  uint32_t links = 1;
+  uint32_t links = 1;     // guarded by tree_lock (fs/dentry.h)
+  bool linkable = false;  // without a name, and may still get one (O_TMPFILE)
   uint32_t uid = 0;
   uint32_t gid = 0;
+  FileSystem file_system = FileSystem::kRoot;
   uint64_t size = 0;
-  uint64_t device = 0;   // of a device file
-  int64_t modified = 0;  // seconds since 1970
+  uint64_t device = 0;                             // of a device file
+  uint32_t flock_shared = 0, flock_exclusive = 0;  // locks held; guarded by fs/flock.cpp
+  uint64_t accessed_ns, modified_ns, changed_ns;   // since 1970
+
+ private:
+  long change_writers(int by);
+
+  int writers_ = 0;
 };
 
 }  // namespace mk

@@ -19,6 +19,16 @@ class RefCounted {
   RefCounted& operator=(const RefCounted&) = delete;
 
   void get() { __atomic_fetch_add(&references_, 1, __ATOMIC_RELAXED); }
+  // False when the object is ending already.
+  bool try_get() {
+    uint32_t seen = __atomic_load_n(&references_, __ATOMIC_RELAXED);
+    while (seen != 0) {
+      if (__atomic_compare_exchange_n(&references_, &seen, seen + 1, true, __ATOMIC_ACQUIRE,
+                                      __ATOMIC_RELAXED))
+        return true;
+    }
+    return false;
+  }
   // True for the caller that dropped the last reference and has to destroy the object.
   bool put() { return __atomic_fetch_sub(&references_, 1, __ATOMIC_ACQ_REL) == 1; }
   bool is_shared() const { return __atomic_load_n(&references_, __ATOMIC_ACQUIRE) > 1; }

@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "mm/address_space.h"
 
-#include <asm/resource.h>
-
 #include "arch/x86_64/memory_layout.h"
 #include "lib/assert.h"
 #include "mm/cow/cow_policy.h"
 #include "mm/user_memory.h"
-#include "proc/task.h"
 
 namespace mk {
+namespace {
+
+// All address spaces, oldest first: a copy comes after what it is a copy of.
+Spinlock list_lock;
+AddressSpace* first_in_list;
+AddressSpace* last_in_list;
+
+}  // namespace
+
+AddressSpace::AddressSpace(PageTable page_table) : page_table_(static_cast<PageTable&&>(page_table)) {
+  SpinlockGuard guard(list_lock);
+  previous_in_list_ = last_in_list;
+  (last_in_list != nullptr ? last_in_list->next_in_list_ : first_in_list) = this;
+  last_in_list = this;
+}
 
 Ref<AddressSpace> AddressSpace::create() {
   PageTable table = PageTable::create();
@@ -20,45 +32,29 @@ Ref<AddressSpace> AddressSpace::create() {
 }
 
 AddressSpace::~AddressSpace() {
+  {
+    SpinlockGuard guard(list_lock);
+    (previous_in_list_ != nullptr ? previous_in_list_->next_in_list_ : first_in_list) = next_in_list_;
+    (next_in_list_ != nullptr ? next_in_list_->previous_in_list_ : last_in_list) = previous_in_list_;
+  }
   while (Vma* vma = vmas_.first()) {
-    zap_range(vma->start, vma->end);
+    zap_range(vma->start, vma->end, {.markers = true});
     remove(vma);
   }
-  KASSERT(total_pages_ == 0 && data_pages_ == 0);
+  KASSERT(total_pages_ == 0 && data_pages_ == 0 && locked_pages_ == 0);
   KASSERT(rss_pages_ == 0);
   cow().ended(*this);
   page_table_.destroy();
 }
 
-Vma* AddressSpace::new_vma(uint64_t start, uint64_t end, uint64_t flags, const Ref<File>& file,
-                           uint64_t offset) {
-  Vma* vma = mk::create<Vma>();
-  if (vma == nullptr) return nullptr;
-  vma->start = start;
-  vma->end = end;
-  vma->flags = flags;
-  vma->file = file;
-  vma->offset = file ? offset : 0;
-  return vma;
-}
-
-void AddressSpace::insert(Vma* vma) {
-  vmas_.insert(vma);
-  account(*vma, 1);
-}
-
-void AddressSpace::remove(Vma* vma) {
-  account(*vma, -1);
-  vmas_.erase(vma);
-  destroy(vma);
+Ref<AddressSpace> AddressSpace::next_in_list(const AddressSpace* after) {
+  SpinlockGuard guard(list_lock);
+  AddressSpace* mm = after != nullptr ? after->next_in_list_ : first_in_list;
+  while (mm != nullptr && !mm->try_get()) mm = mm->next_in_list_;
+  return Ref<AddressSpace>::adopt(mm);
 }
 
 namespace {
-
-bool can_merge(const Vma& low, const Vma& high) {
-  return low.end == high.start && low.flags == high.flags && low.file == high.file &&
-         (low.anonymous() || low.file_offset(low.end) == high.offset);
-}
 
 // The lowest address that another mapping may reach below `vma`: stacks keep a gap (Linux's vm_start_gap).
 uint64_t start_with_gap(const Vma& vma) {
@@ -67,56 +63,6 @@ uint64_t start_with_gap(const Vma& vma) {
 }
 
 }  // namespace
-
-void AddressSpace::account(const Vma& vma, int sign) {
-  uint64_t pages = vma.size() / kPageSize;
-  total_pages_ += sign > 0 ? pages : -pages;
-  if (is_data_mapping(vma.flags)) data_pages_ += sign > 0 ? pages : -pages;
-}
-
-bool AddressSpace::may_expand(uint64_t flags, uint64_t bytes) const {
-  if (total_pages_ + bytes / kPageSize > current().limit(RLIMIT_AS) / kPageSize) return false;
-  return !is_data_mapping(flags) || may_expand_data(bytes);
-}
-
-bool AddressSpace::may_expand_data(uint64_t bytes) const {
-  return data_pages_ + bytes / kPageSize <= current().limit(RLIMIT_DATA) / kPageSize;
-}
-
-void AddressSpace::set_flags(Vma* vma, uint64_t flags) {
-  account(*vma, -1);
-  vma->flags = flags;
-  account(*vma, 1);
-}
-
-// Makes `address` a boundary between areas, if it lies inside one.
-long AddressSpace::split_at(uint64_t address) {
-  Vma* vma = vmas_.find(address);
-  if (vma == nullptr || vma->start >= address) return 0;
-  Vma* high = new_vma(address, vma->end, vma->flags, vma->file, vma->offset + (address - vma->start));
-  if (high == nullptr) return -ENOMEM;
-  vma->end = address;
-  high->has_anon_pages = vma->has_anon_pages;
-  vmas_.insert(high);  // as many pages as before: nothing to account
-  return 0;
-}
-
-// Joins areas that differ in nothing, from the one before `start` to the one after `end`.
-void AddressSpace::merge_range(uint64_t start, uint64_t end) {
-  Vma* vma = vmas_.find(start == 0 ? 0 : start - 1);
-  while (vma != nullptr && vma->next != nullptr && vma->next->start <= end) {
-    Vma* high = vma->next;
-    if (!can_merge(*vma, *high)) {
-      vma = high;
-      continue;
-    }
-    uint64_t merged_end = high->end;
-    vma->has_anon_pages |= high->has_anon_pages;
-    vmas_.erase(high);
-    destroy(high);
-    vma->end = merged_end;
-  }
-}
 
 // The highest gap of that size with its end at most `top`; 0 when there is none.
 uint64_t AddressSpace::search_top_down(uint64_t length, uint64_t top) const {
@@ -132,19 +78,31 @@ uint64_t AddressSpace::search_top_down(uint64_t length, uint64_t top) const {
   }
 }
 
+// The lowest gap of that size in [bottom, top); 0 when there is none.
+uint64_t AddressSpace::search_bottom_up(uint64_t length, uint64_t bottom, uint64_t top) const {
+  for (Vma* vma = vmas_.find(bottom);; vma = vma->next) {
+    uint64_t gap_end = vma != nullptr ? min(start_with_gap(*vma), top) : top;
+    if (gap_end >= bottom && gap_end - bottom >= length) return bottom;
+    if (vma == nullptr || vma->end >= top) return 0;
+    bottom = max(bottom, vma->end);
+  }
+}
+
 // Linux's get_unmapped_area: where a mapping goes that did not ask for a fixed place.
-Result<uint64_t> AddressSpace::unmapped_area(uint64_t hint, uint64_t length) const {
-  if (length > kUserEnd - kMmapMinAddress) return Errno{ENOMEM};
+Result<uint64_t> AddressSpace::unmapped_area(uint64_t hint, uint64_t length, bool low_2_gib) const {
+  uint64_t top = low_2_gib ? kLowMapEnd : kUserEnd;
+  if (length > top - kMmapMinAddress) return Errno{ENOMEM};
   if (hint >= kPageSize) {
     uint64_t address = max(page_align_down(hint), kMmapMinAddress);
     Vma* next = vmas_.find(address);
-    if (address <= kUserEnd - length && (next == nullptr || address + length <= start_with_gap(*next)))
+    if (address <= top - length && (next == nullptr || address + length <= start_with_gap(*next)))
       return address;
   }
-  uint64_t address = search_top_down(length, kMmapBase);
-  // As a last resort the space above the base, which the stack would have had (Linux searches bottom-up
-  // here).
-  if (address == 0) address = search_top_down(length, kUserEnd);
+  // As a last resort whatever is free from a third of user space upwards, what the stack would have had
+  // included.
+  uint64_t address =
+      low_2_gib ? search_bottom_up(length, kLowMapStart, kLowMapEnd) : search_top_down(length, kMmapBase);
+  if (address == 0 && !low_2_gib) address = search_bottom_up(length, kUnmappedBase, kUserEnd);
   if (address == 0) return Errno{ENOMEM};
   return address;
 }

@@ -32,6 +32,10 @@ using trace_abi::FaultOutcome;
 inline constexpr uint64_t kPieBase = 0x0000555555554000;
 inline constexpr uint64_t kMmapBase = 0x00007ffff7fff000;
 inline constexpr uint64_t kStackTop = 0x00007ffffffff000;
+inline constexpr uint64_t kUnmappedBase =
+    0x00002aaaaaaab000;                               // a third of user space: Linux's TASK_UNMAPPED_BASE
+inline constexpr uint64_t kLowMapStart = 0x40000000;  // MAP_32BIT
+inline constexpr uint64_t kLowMapEnd = 0x80000000;
 inline constexpr uint64_t kStackGuardGap = 256 * kPageSize;
 inline constexpr uint64_t kMmapMinAddress = 0x10000;
 inline constexpr size_t kMaxMapCount = 65530;
@@ -53,11 +57,39 @@ struct FutexKey {
 
 enum class Access { kRead, kWrite, kFetch };
 
+// What the entries of a range map, in pages (mm/inspect.cpp). The zero page counts nowhere.
+struct PageCounts {
+  uint64_t anonymous = 0, file = 0, shmem = 0, swap = 0;  // the first three make up the RSS
+  uint64_t private_clean = 0, private_dirty = 0, shared_clean = 0, shared_dirty = 0;
+  uint64_t referenced = 0;
+  uint64_t proportional = 0, proportional_dirty = 0;  // PSS: bytes
+  uint64_t resident() const { return anonymous + file + shmem; }
+  void add(const PageCounts& other);
+};
+
+// Which entries of a range are dropped (Linux's zap_details).
+struct ZapRules {
+  bool markers = false;             // markers, too
+  const Vma* file_pages = nullptr;  // only the file's own pages in that area, not copies of them
+};
+
+// Why pages are faulted in ahead, which decides what a page means that cannot be.
+enum class Populate {
+  kMap,    // MAP_POPULATE and what new areas are locked: never an error
+  kLock,   // mlock
+  kRead,   // MADV_POPULATE_READ
+  kWrite,  // MADV_POPULATE_WRITE
+};
+
 class AddressSpace : public RefCounted {
  public:
   static Ref<AddressSpace> create();  // empty Ref: memory is out
-  explicit AddressSpace(PageTable page_table) : page_table_(static_cast<PageTable&&>(page_table)) {}
+  explicit AddressSpace(PageTable page_table);
   ~AddressSpace();
+
+  // For looking at all of them one after the other: the one made after `after` (null: the first), empty at
+  // the end. One that ends meanwhile is left out; one that is made meanwhile comes last.
+  static Ref<AddressSpace> next_in_list(const AddressSpace* after);
 
   PageTable& page_table() { return page_table_; }
 
@@ -65,7 +97,7 @@ class AddressSpace : public RefCounted {
   // copy-on-write policy wants it. -ENOMEM.
   Result<Ref<AddressSpace>> fork();
 
-  // System calls (mm/mmap.cpp, mm/mprotect.cpp, mm/mremap.cpp, mm/madvise.cpp).
+  // System calls (mm/mmap.cpp, mm/mprotect.cpp, mm/mremap.cpp, mm/madvise.cpp, mm/mlock.cpp, mm/mincore.cpp).
   long mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, Ref<File> file,
             uint64_t offset);
   long munmap(uint64_t address, uint64_t length);
@@ -74,8 +106,17 @@ class AddressSpace : public RefCounted {
   long mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
               uint64_t new_address);
   long madvise(uint64_t address, uint64_t length, int advice);
+  // Linux's VM_LOCKED or both VM_LOCKED and VM_LOCKONFAULT in `lock`; 0 unlocks.
+  long mlock(uint64_t address, uint64_t length, uint64_t lock);
+  long mlockall(uint64_t mcl_flags);
+  long munlockall();
+  long msync(uint64_t address, uint64_t length, int flags);
+  long mseal(uint64_t address, uint64_t length);
   // One page's answer of mincore(2): 0, 1, or -ENOMEM where nothing is mapped.
   long mincore(uint64_t address);
+
+  // Pages [first, first + count) of a file have left it, or are about to (mm/unmap_mapping.cpp).
+  void unmap_file_pages(const Inode& inode, uint64_t first, uint64_t count, bool even_cows);
 
   // For exec: maps an area without the checks a program's call gets. -errno.
   long map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref<File> file, uint64_t offset);
@@ -94,7 +135,25 @@ class AddressSpace : public RefCounted {
   long write_memory(uint64_t address, const void* source, size_t bytes);
   long clear_memory(uint64_t address, size_t bytes);
 
+  // For /proc (mm/inspect.cpp). Calls visit(const Vma&) in order of addresses, with mmap_lock held for
+  // reading; the visitor may call the functions below that are called *_locked.
+  template <typename Visit>
+  void for_each_vma(Visit visit) {
+    MmapReadGuard guard(mmap_lock_);
+    for (const Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next) visit(*vma);
+  }
+  PageCounts page_counts_locked(const Vma& vma);
+  PageCounts page_counts();
+  // Fills `out` with the words of /proc/PID/pagemap for the pages from `address` on.
+  void pagemap_entries(uint64_t address, uint64_t* out, size_t pages);
+  // Copies what is mapped, as far as it is; changes nothing and faults nothing in. How many bytes.
+  size_t peek_memory(uint64_t address, void* out, size_t bytes);
+  uint64_t heap_start() const { return start_brk_; }
+  uint64_t heap_end() const { return brk_; }
+  uint64_t page_table_bytes();
+
   uint64_t total_pages() const { return total_pages_; }
+  uint64_t locked_pages() const { return locked_pages_; }
   // Frames mapped, the page of zeros not counted; now, and at most so far.
   uint64_t rss_pages() const { return __atomic_load_n(&rss_pages_, __ATOMIC_RELAXED); }
   uint64_t max_rss_pages() const { return __atomic_load_n(&max_rss_pages_, __ATOMIC_RELAXED); }
@@ -105,35 +164,56 @@ class AddressSpace : public RefCounted {
   // Entries changed whose flush is still owed (Linux's tlb_flush_pending); TlbBatch counts.
   uint32_t tlb_flush_pending = 0;
   ShareGroup* share_group = nullptr;  // mm/cow/pte_group.cpp
+  uint64_t data_pages() const { return data_pages_; }
 
   Ref<File> executable;
   uint64_t argument_start = 0, argument_end = 0, environment_end = 0;
 
  private:
-  // Areas. All of these need mmap_lock held for writing.
-  Vma* new_vma(uint64_t start, uint64_t end, uint64_t flags, const Ref<File>& file, uint64_t offset);
+  // Areas (mm/areas.cpp). All of these need mmap_lock held for writing.
+  static Result<Vma*> new_vma(uint64_t start, uint64_t end, uint64_t flags, const Ref<File>& file,
+                              uint64_t offset);
+  static void free_vma(Vma* vma);
   void insert(Vma* vma);
   void remove(Vma* vma);
   long split_at(uint64_t address);
+  bool room_to_isolate(const Vma& vma, uint64_t start, uint64_t end, uint64_t flags) const;
+  Result<Vma*> isolate(Vma& vma, uint64_t start, uint64_t end, uint64_t flags);
   void merge_range(uint64_t start, uint64_t end);
+  bool any_sealed(uint64_t start, uint64_t end) const;
   void set_flags(Vma* vma, uint64_t flags);
   void account(const Vma& vma, int sign);
   bool may_expand(uint64_t flags, uint64_t bytes) const;
   bool may_expand_data(uint64_t bytes) const;
-  Result<uint64_t> unmapped_area(uint64_t hint, uint64_t length) const;
+  Result<uint64_t> unmapped_area(uint64_t hint, uint64_t length, bool low_2_gib) const;
   uint64_t search_top_down(uint64_t length, uint64_t top) const;
+  uint64_t search_bottom_up(uint64_t length, uint64_t bottom, uint64_t top) const;
   uint64_t mapped_bytes(uint64_t start, uint64_t end) const;
   long unmap_locked(uint64_t start, uint64_t end);
   long map_locked(uint64_t start, uint64_t length, uint64_t vm_flags, const Ref<File>& file, uint64_t offset);
-  long mremap_locked(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
-                     uint64_t new_address);
-  long move_vma(Vma* vma, uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t new_address);
+  struct Remap;
+  long mremap_locked(Remap& remap);
+  long mremap_to(Remap& remap, Vma* vma);
+  long check_resize(const Remap& remap, const Vma& vma) const;
+  long move_vma(Vma* vma, const Remap& remap, uint64_t new_address);
   long protect_locked(Vma* vma, uint64_t start, uint64_t end, uint64_t new_access);
   bool grow_in_place(Vma* vma, uint64_t new_end);
-  void populate(uint64_t start, uint64_t end);
+  long brk_locked(uint64_t address, uint64_t& populate_from);
+  long map_new(Ref<File>& file, uint64_t start, uint64_t size, uint64_t prot, uint64_t flags,
+               uint64_t offset);
+  long advise_area(Vma& vma, uint64_t start, uint64_t end, int advice);
+  long remove_pages(uint64_t start, uint64_t end);
+  long lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock);
+  void lock_all(uint64_t lock);
+
+  // Faults pages in ahead, without mmap_lock held (mm/populate.cpp).
+  long populate(uint64_t start, uint64_t end, Populate why);
+  long populate_area(Vma& vma, uint64_t start, uint64_t end, Populate why);
 
   // Entries (mm/page_range.cpp).
-  void zap_range(uint64_t start, uint64_t end);
+  void zap_range(uint64_t start, uint64_t end, ZapRules rules = {});
+  long install_guards(uint64_t start, uint64_t end);
+  void remove_guards(uint64_t start, uint64_t end);
   void change_protection(const Vma& vma, uint64_t start, uint64_t end);
   bool move_entries(uint64_t from, uint64_t to, uint64_t length);
 
@@ -163,6 +243,10 @@ class AddressSpace : public RefCounted {
   uint64_t rss_pages_ = 0;
   uint64_t max_rss_pages_ = 0;
   uint64_t data_pages_ = 0;  // private writable: what RLIMIT_DATA limits
+  uint64_t locked_pages_ = 0;
+  uint64_t default_flags_ = 0;  // of new areas: VM_LOCKED, VM_LOCKONFAULT after mlockall(MCL_FUTURE)
+  AddressSpace* previous_in_list_ = nullptr;
+  AddressSpace* next_in_list_ = nullptr;
 };
 
 }  // namespace mk

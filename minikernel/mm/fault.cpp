@@ -71,6 +71,7 @@ AddressSpace::FaultResult AddressSpace::fault_locked(Vma& vma, uint64_t address,
                                                      bool protection_violation) {
   if (refused(vma, access, protection_violation)) return segv(SEGV_ACCERR);
   FaultOutcome outcome = handle_mm_fault(vma, page_align_down(address), access);
+  if (outcome == FaultOutcome::kSigsegv) return segv(SEGV_MAPERR);
   return {outcome, outcome == FaultOutcome::kSigbus ? BUS_ADRERR : 0};
 }
 
@@ -81,6 +82,7 @@ FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access ac
   PteLock lock(entry);
   Pte now = read_pte(entry);
   if (now.none()) return vma.anonymous() ? do_anonymous_page(vma, entry, access) : FaultOutcome::kSpurious;
+  if (now.guard()) return FaultOutcome::kSigsegv;
   KASSERT(now.present());  // an area that allows nothing has refused the access
   if (access == Access::kWrite && !now.writable()) return do_wp_page(vma, address, entry);
   // The entry allows the access: another CPU was faster, or the TLB held an older one, and this fault has
@@ -108,10 +110,9 @@ FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access
 // The file's page is got before the page-table lock is taken: the page cache may have to be filled.
 FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access) {
   uint64_t offset = vma.file_offset(address);
-  Inode& inode = vma.file->inode();
-  if (offset >= page_align_up(inode.size)) return FaultOutcome::kSigbus;
-  Pfn source = inode.page(offset / kPageSize);
-  if (source == 0) return FaultOutcome::kOutOfMemory;
+  Result<Pfn> got = vma.file->inode().get_page(offset / kPageSize);
+  if (!got.ok()) return got.error() == -ENXIO ? FaultOutcome::kSigbus : FaultOutcome::kOutOfMemory;
+  Pfn source = *got;
   bool copies = access == Access::kWrite && vma.is_private();
   Pfn copy = copies ? alloc_frame() : 0;
   if (copies && copy == 0) {

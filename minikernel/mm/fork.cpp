@@ -17,6 +17,8 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
   if (!child) return Errno{ENOMEM};
   count_vm_event(VmEvent::kFork);
   MmapWriteGuard guard(mmap_lock_);
+  // Nobody runs in the child, but a file that is truncated looks at it.
+  MmapWriteGuard child_guard(child->mmap_lock_);
   long error = cow().copied(*this, *child);
   if (error == 0) error = copy_areas(*child);
   if (error < 0) return Errno{static_cast<int>(-error)};
@@ -32,8 +34,9 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
 long AddressSpace::copy_areas(AddressSpace& child) {
   for (const Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next) {
     if (vma->flags & kVmDontCopy) continue;
-    Vma* copy = new_vma(vma->start, vma->end, vma->flags, vma->file, vma->offset);
-    if (copy == nullptr) return -ENOMEM;
+    Result<Vma*> made = new_vma(vma->start, vma->end, vma->flags & ~kVmLockedMask, vma->file, vma->offset);
+    if (!made.ok()) return made.error();
+    Vma* copy = *made;
     copy->has_anon_pages = vma->has_anon_pages;
     child.insert(copy);
     if (!vma->is_private() || !vma->has_anon_pages) continue;
@@ -53,13 +56,13 @@ long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma) {
   int64_t copied = 0;
   page_table_.for_each(vma.start, vma.end, [&](uint64_t linear, Pte* entry) {
     Pte now = read_pte(entry);
-    if (error < 0 || !now.maps_page()) return;
+    if (error < 0 || !(now.maps_page() || now.guard())) return;
     Pte* target = child.page_table_.ensure(linear);
     if (target == nullptr) {
       error = -ENOMEM;
       return;
     }
-    if (now.special()) {
+    if (now.guard() || now.special()) {
       set_pte(target, now);
       return;
     }

@@ -1,51 +1,194 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// madvise and mincore: Linux mm/madvise.c, mm/mincore.c. MADV_DONTNEED drops pages; NORMAL, RANDOM,
-// SEQUENTIAL and WILLNEED are hints about read-ahead that a kernel without read-ahead has already followed;
-// every other advice is EINVAL, as where Linux is built without it.
+// madvise: Linux mm/madvise.c. Three kinds of advice: what becomes a flag of the area; what drops, guards or
+// faults in pages; and hints that a kernel without read-ahead and swap has already followed (WILLNEED, COLD,
+// PAGEOUT). MADV_FREE drops pages at once, as Linux does when memory is short at that moment. Advice that
+// Linux knows only when built with huge pages or memory failure handling is EINVAL where it would have to do
+// something.
+//
+// The range is gone through area by area. A hole is passed over and makes the result ENOMEM; any other error
+// ends the call, and what came before stays done.
 #include <asm/mman.h>
+#include <linux/falloc.h>
 #include <linux/mman.h>
 
 #include "arch/x86_64/memory_layout.h"
 #include "mm/address_space.h"
 #include "mm/user_memory.h"
 
+// Newer than the headers.
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
 namespace mk {
+namespace {
+
+bool is_known(int advice) {
+  switch (advice) {
+    case MADV_NORMAL:
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_WILLNEED:
+    case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
+    case MADV_FREE:
+    case MADV_REMOVE:
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+    case MADV_MERGEABLE:
+    case MADV_UNMERGEABLE:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+    case MADV_GUARD_INSTALL:
+    case MADV_GUARD_REMOVE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// What a sealed area does not allow where the program could not write itself.
+bool discards(int advice) {
+  return advice == MADV_FREE || advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED ||
+         advice == MADV_REMOVE || advice == MADV_DONTFORK || advice == MADV_WIPEONFORK ||
+         advice == MADV_GUARD_INSTALL;
+}
+
+// The area's flags as the advice wants them; unchanged by advice that is about pages.
+Result<uint64_t> advised_flags(const Vma& vma, int advice) {
+  uint64_t flags = vma.flags;
+  switch (advice) {
+    case MADV_NORMAL:
+      return flags & ~(kVmRandomRead | kVmSequentialRead);
+    case MADV_SEQUENTIAL:
+      return (flags & ~kVmRandomRead) | kVmSequentialRead;
+    case MADV_RANDOM:
+      return (flags & ~kVmSequentialRead) | kVmRandomRead;
+    case MADV_DONTFORK:
+      return flags | kVmDontCopy;
+    case MADV_DOFORK:
+      return flags & ~kVmDontCopy;
+    case MADV_WIPEONFORK:
+      if (!vma.anonymous() || !vma.is_private()) return Errno{EINVAL};
+      return flags | kVmWipeOnFork;
+    case MADV_KEEPONFORK:
+      return flags & ~kVmWipeOnFork;
+    case MADV_DONTDUMP:
+      return flags | kVmDontDump;
+    case MADV_DODUMP:
+      return flags & ~kVmDontDump;
+    case MADV_MERGEABLE:
+      return vma.is_private() ? flags | kVmMergeable : flags;  // without a word where it cannot be
+    case MADV_UNMERGEABLE:
+      return flags & ~kVmMergeable;
+    case MADV_HUGEPAGE:
+      return (flags & ~kVmNoHugePage) | kVmHugePage;
+    case MADV_NOHUGEPAGE:
+      return (flags & ~kVmHugePage) | kVmNoHugePage;
+    default:
+      return flags;
+  }
+}
+
+}  // namespace
 
 long AddressSpace::madvise(uint64_t address, uint64_t length, int advice) {
-  bool hint =
-      advice == MADV_NORMAL || advice == MADV_RANDOM || advice == MADV_SEQUENTIAL || advice == MADV_WILLNEED;
-  if (!hint && advice != MADV_DONTNEED) return -EINVAL;
-  if (!page_aligned(address)) return -EINVAL;
+  if (!is_known(advice) || !page_aligned(address)) return -EINVAL;
   uint64_t size = page_align_up(length);
   if (length != 0 && size == 0) return -EINVAL;
   uint64_t end = address + size;
   if (end < address) return -EINVAL;
   if (end == address) return 0;
+  if (advice == MADV_POPULATE_READ) return populate(address, end, Populate::kRead);
+  if (advice == MADV_POPULATE_WRITE) return populate(address, end, Populate::kWrite);
+  if (advice == MADV_REMOVE) return remove_pages(address, end);
 
-  // Only entries change, but they disappear: no fault may run beside it that relies on the areas' pages.
-  // Linux holds mmap_lock for reading and relies on the page-table lock; ours is held for writing until issue
-  // 4's page locks.
+  // Entries may disappear whose flush comes later: nobody may rely on them in between.
   MmapWriteGuard guard(mmap_lock_);
-  uint64_t covered = address;
+  long hole = 0;
   long error = 0;
-  for (Vma* vma = vmas_.find(address); covered < end; vma = vma->next) {
-    if (vma == nullptr) return -ENOMEM;
-    if (vma->start >= end) return -ENOMEM;
-    if (vma->start > covered) error = -ENOMEM;  // a hole: go on, and say so at the end
-    covered = min(vma->end, end);
-    if (advice == MADV_DONTNEED) zap_range(max(vma->start, address), covered);
+  uint64_t at = address;
+  while (at < end && error == 0) {
+    Vma* vma = vmas_.find_intersection(at, end);
+    if (vma == nullptr || vma->start > at) hole = -ENOMEM;
+    if (vma == nullptr) break;
+    at = max(at, vma->start);
+    uint64_t stop = min(vma->end, end);
+    error = advise_area(*vma, at, stop, advice);
+    if (error == 0) at = stop;
   }
-  return error;
+  merge_range(address, at);
+  return error < 0 ? error : hole;
 }
 
-long AddressSpace::mincore(uint64_t address) {
-  MmapReadGuard guard(mmap_lock_);
-  Vma* vma = vmas_.find_intersection(address, address + 1);
-  if (vma == nullptr) return -ENOMEM;
-  Pte* entry = page_table_.find(address);
-  if (entry != nullptr && entry->maps_page()) return 1;
-  return vma->file && vma->file->inode().page_cached(vma->file_offset(address) / kPageSize) ? 1 : 0;
+// For [start, end), which lies inside `vma`.
+long AddressSpace::advise_area(Vma& vma, uint64_t start, uint64_t end, int advice) {
+  bool read_only_anonymous = vma.anonymous() && vma.is_private() && !(vma.flags & kVmWrite);
+  if (vma.sealed() && discards(advice) && read_only_anonymous) return -EPERM;
+  switch (advice) {
+    case MADV_FREE:
+      if (!vma.anonymous()) return -EINVAL;
+      [[fallthrough]];
+    case MADV_DONTNEED:
+      if (vma.flags & kVmLocked) return -EINVAL;
+      [[fallthrough]];
+    case MADV_DONTNEED_LOCKED:
+      zap_range(start, end);
+      return 0;
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+      return vma.flags & kVmLocked ? -EINVAL : 0;
+    case MADV_GUARD_INSTALL:
+      if ((vma.flags & kVmLocked) || !(vma.flags & kVmMayWrite)) return -EINVAL;
+      vma.has_anon_pages = true;  // fork takes the markers along
+      return install_guards(start, end);
+    case MADV_GUARD_REMOVE:
+      if (!(vma.flags & kVmMayWrite)) return -EINVAL;
+      remove_guards(start, end);
+      return 0;
+    default:
+      break;
+  }
+  Result<uint64_t> flags = advised_flags(vma, advice);
+  if (!flags.ok()) return flags.error();
+  if (*flags == vma.flags) return 0;
+  Result<Vma*> own = isolate(vma, start, end, *flags);
+  return own.ok() ? 0 : -EAGAIN;  // out of memory for areas, says madvise(2)
+}
+
+// MADV_REMOVE: a hole in the file, for all who map it; without mmap_lock, which unmap_mapping_range takes.
+long AddressSpace::remove_pages(uint64_t start, uint64_t end) {
+  long hole = 0;
+  for (uint64_t at = start; at < end;) {
+    Ref<File> file;
+    uint64_t offset, stop;
+    {
+      MmapReadGuard guard(mmap_lock_);
+      Vma* vma = vmas_.find_intersection(at, end);
+      if (vma == nullptr || vma->start > at) hole = -ENOMEM;
+      if (vma == nullptr) return hole;
+      if ((vma->flags & kVmLocked) || vma->anonymous()) return -EINVAL;
+      if (!vma->may_write_shared()) return -EACCES;
+      file = vma->file;
+      at = max(at, vma->start);
+      offset = vma->file_offset(at);
+      stop = min(vma->end, end);
+    }
+    long error = file->inode().allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, stop - at);
+    if (error < 0) return error;
+    at = stop;
+  }
+  return hole;
 }
 
 }  // namespace mk

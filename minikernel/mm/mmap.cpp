@@ -29,15 +29,23 @@ uint64_t prot_flags(uint64_t prot) {
          (prot & PROT_EXEC ? kVmExec : 0);
 }
 
-// What kind of area a file gives, or the errno of Linux's do_mmap for it. A file of the initramfs is never
-// writable, so a shared mapping of one can only be read.
+// What Linux's calc_vm_flag_bits takes over from the call.
+uint64_t map_flags(uint64_t flags) {
+  return (flags & MAP_GROWSDOWN ? kVmGrowsDown : 0) | (flags & MAP_LOCKED ? kVmLocked : 0) |
+         (flags & MAP_NORESERVE ? kVmNoReserve : 0) | (flags & MAP_STACK ? kVmNoHugePage : 0);
+}
+
+// What kind of area a file gives, or the errno of Linux's do_mmap for it. A shared mapping of a file that is
+// not open for writing can only be read.
 Result<uint64_t> file_flags(const File& file, uint64_t prot, bool shared) {
   if (shared && (prot & PROT_WRITE) && !file.writable()) return Errno{EACCES};
   if (!file.readable()) return Errno{EACCES};
   if (!file.inode().mappable() && !file.inode().maps_as_anonymous()) return Errno{ENODEV};
   if (!shared) return kMayAll;
-  return file.writable() ? kMayAll | kVmShared | kVmMayShare
-                         : kVmMayRead | kVmMayExec | kVmShared | kVmMayShare;
+  if (!file.writable()) return kVmMayRead | kVmMayExec | kVmMayShare;
+  Result<bool> may_write = file.inode().map_shared((prot & PROT_WRITE) != 0);
+  if (!may_write.ok()) return may_write.failure();
+  return kVmShared | kVmMayShare | (*may_write ? kMayAll : kVmMayRead | kVmMayExec);
 }
 
 }  // namespace
@@ -48,62 +56,58 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
   uint64_t size = page_align_up(length);
   if (size == 0) return -ENOMEM;
   if (offset / kPageSize + size / kPageSize > UINT64_MAX / kPageSize) return -EOVERFLOW;
-  bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
-  uint64_t type = flags & MAP_TYPE;
-  bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
 
   uint64_t start = 0;
-  uint64_t end = 0;
   {
     MmapWriteGuard guard(mmap_lock_);
     if (vmas_.size() > kMaxMapCount) return -ENOMEM;
-    if (fixed) {
+    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
       if (size > kUserEnd || address > kUserEnd - size) return -ENOMEM;
       if (!page_aligned(address)) return -EINVAL;
       if (address < kMmapMinAddress) return -EPERM;
       start = address;
     } else {
-      Result<uint64_t> found = unmapped_area(address, size);
+      Result<uint64_t> found = unmapped_area(address, size, (flags & MAP_32BIT) != 0);
       if (!found.ok()) return found.error();
       start = *found;
     }
-    end = start + size;
-    if ((flags & MAP_FIXED_NOREPLACE) && vmas_.find_intersection(start, end) != nullptr) return -EEXIST;
-
-    uint64_t vm_flags = kMayAll;
-    if (type != MAP_PRIVATE && !shared) return -EINVAL;
-    if (type == MAP_SHARED_VALIDATE && !file) return -EINVAL;  // Linux knows it for files only
-    if (type == MAP_SHARED_VALIDATE && (flags & ~kKnownFlags)) return -EOPNOTSUPP;
-    if (file) {
-      Result<uint64_t> allowed = file_flags(*file, prot, shared);
-      if (!allowed.ok()) return allowed.error();
-      if (flags & MAP_GROWSDOWN) return -EINVAL;
-      vm_flags = *allowed;
-      if (file->inode().maps_as_anonymous()) file.reset();
-    } else if (shared) {
-      if (flags & MAP_GROWSDOWN) return -EINVAL;
-      vm_flags |= kVmShared | kVmMayShare;
-    }
-    if (!file && shared) {
-      file = shmem_zero_setup(size);
-      offset = 0;
-      if (!file) return -ENOMEM;
-    }
-    vm_flags |= prot_flags(prot);
-    if (flags & MAP_GROWSDOWN) vm_flags |= kVmGrowsDown;
-    if (flags & MAP_NORESERVE) vm_flags |= kVmNoReserve;
-    long error = map_locked(start, size, vm_flags, file, offset);
+    if ((flags & MAP_FIXED_NOREPLACE) && vmas_.find_intersection(start, start + size) != nullptr)
+      return -EEXIST;
+    long error = map_new(file, start, size, prot, flags, offset);
     if (error < 0) return error;
+    bool populates = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
+    if (!populates && !((default_flags_ | map_flags(flags)) & kVmLocked)) return static_cast<long>(start);
   }
-  if (flags & MAP_POPULATE) populate(start, end);
+  populate(start, start + size, Populate::kMap);
   return static_cast<long>(start);
 }
 
-uint64_t AddressSpace::mapped_bytes(uint64_t start, uint64_t end) const {
-  uint64_t bytes = 0;
-  for (Vma* vma = vmas_.find(start); vma != nullptr && vma->start < end; vma = vma->next)
-    bytes += min(vma->end, end) - max(vma->start, start);
-  return bytes;
+// The area that the arguments of mmap ask for, at a place that has been found.
+long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint64_t prot, uint64_t flags,
+                           uint64_t offset) {
+  uint64_t type = flags & MAP_TYPE;
+  bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
+  uint64_t vm_flags = kMayAll;
+  if (type != MAP_PRIVATE && !shared) return -EINVAL;
+  if (type == MAP_SHARED_VALIDATE && !file) return -EINVAL;  // Linux knows it for files only
+  if (type == MAP_SHARED_VALIDATE && (flags & ~kKnownFlags)) return -EOPNOTSUPP;
+  if (file) {
+    Result<uint64_t> allowed = file_flags(*file, prot, shared);
+    if (!allowed.ok()) return allowed.error();
+    if (flags & MAP_GROWSDOWN) return -EINVAL;
+    vm_flags = *allowed;
+    if (file->inode().maps_as_anonymous()) file.reset();
+  } else if (shared) {
+    if (flags & MAP_GROWSDOWN) return -EINVAL;
+    vm_flags |= kVmShared | kVmMayShare;
+  }
+  if (!file && shared) {
+    file = shmem_zero_setup(size);
+    offset = 0;
+    if (!file) return -ENOMEM;
+  }
+  vm_flags |= default_flags_ | map_flags(flags) | prot_flags(prot);
+  return map_locked(start, size, vm_flags, file, offset);
 }
 
 // Puts an area where others may be; those give way.
@@ -111,14 +115,16 @@ long AddressSpace::map_locked(uint64_t start, uint64_t size, uint64_t vm_flags, 
                               uint64_t offset) {
   // What the new area replaces is given back (Linux's count_vma_pages_range).
   if (!may_expand(vm_flags, size - min(size, mapped_bytes(start, start + size)))) return -ENOMEM;
-  Vma* vma = new_vma(start, start + size, vm_flags, file, offset);
-  if (vma == nullptr) return -ENOMEM;
+  // Linux's accountable_mapping(): what would count against an overcommit limit.
+  if ((vm_flags & (kVmNoReserve | kVmShared | kVmWrite)) == kVmWrite) vm_flags |= kVmAccount;
+  Result<Vma*> vma = new_vma(start, start + size, vm_flags | kVmSoftDirty, file, offset);
+  if (!vma.ok()) return vma.error();
   long error = unmap_locked(start, start + size);
   if (error < 0) {
-    destroy(vma);
+    free_vma(*vma);
     return error;
   }
-  insert(vma);
+  insert(*vma);
   merge_range(start, start + size);
   return 0;
 }
@@ -128,17 +134,6 @@ long AddressSpace::map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref
   KASSERT(page_aligned(start) && page_aligned(end) && start < end && end <= kUserEnd);
   MmapWriteGuard guard(mmap_lock_);
   return map_locked(start, end - start, vm_flags | kMayAll, file, offset);
-}
-
-// Faults in what the program may touch, as MAP_POPULATE asks; errors are not reported (mmap(2)).
-void AddressSpace::populate(uint64_t start, uint64_t end) {
-  for (uint64_t address = start; address < end; address += kPageSize) {
-    MmapReadGuard guard(mmap_lock_);
-    Vma* vma = vmas_.find_intersection(address, address + kPageSize);
-    if (vma == nullptr || (vma->flags & kVmAccess) == 0) return;
-    bool write = (vma->flags & (kVmWrite | kVmShared)) == kVmWrite;
-    if (fault_in(address, write ? Access::kWrite : Access::kRead) == 0) return;
-  }
 }
 
 long AddressSpace::munmap(uint64_t address, uint64_t length) {
@@ -152,6 +147,7 @@ long AddressSpace::munmap(uint64_t address, uint64_t length) {
 long AddressSpace::unmap_locked(uint64_t start, uint64_t end) {
   Vma* vma = vmas_.find_intersection(start, end);
   if (vma == nullptr) return 0;
+  if (any_sealed(start, end)) return -EPERM;
   // Only cutting a hole into one area makes the map longer.
   if (vma->start < start && vma->end > end && vmas_.size() >= kMaxMapCount) return -ENOMEM;
   long error = split_at(start);
@@ -160,33 +156,45 @@ long AddressSpace::unmap_locked(uint64_t start, uint64_t end) {
     merge_range(start, end);
     return error;
   }
-  zap_range(start, end);
+  zap_range(start, end, {.markers = true});
   while ((vma = vmas_.find_intersection(start, end)) != nullptr) remove(vma);
   return 0;
 }
 
 long AddressSpace::brk(uint64_t address) {
-  MmapWriteGuard guard(mmap_lock_);
-  if (address < start_brk_) return static_cast<long>(brk_);
-  if (address > kUserEnd || address - start_brk_ > current().limit(RLIMIT_DATA))
-    return static_cast<long>(brk_);
+  uint64_t populate_from = 0;
+  uint64_t result;
+  {
+    MmapWriteGuard guard(mmap_lock_);
+    if (brk_locked(address, populate_from) == 0) brk_ = address;
+    result = brk_;
+  }
+  if (populate_from != 0) populate(populate_from, page_align_up(result), Populate::kMap);
+  return static_cast<long>(result);
+}
+
+// Nonzero: the break stays where it is. `populate_from` is where new memory begins that has to be locked.
+long AddressSpace::brk_locked(uint64_t address, uint64_t& populate_from) {
+  if (address < start_brk_ || address > kUserEnd) return -ENOMEM;
+  if (address - start_brk_ > current().limit(RLIMIT_DATA)) return -ENOMEM;
   uint64_t old_end = page_align_up(brk_);
   uint64_t new_end = page_align_up(address);
+  if (new_end == old_end) return 0;
   if (new_end < old_end) {
-    if (unmap_locked(new_end, old_end) < 0) return static_cast<long>(brk_);
-  } else if (new_end > old_end) {
-    // A page stays free above the heap, and the gap that a stack above it needs.
-    Vma* above = vmas_.find(old_end);
-    if (above != nullptr) {
-      uint64_t gap = above->flags & kVmGrowsDown ? kStackGuardGap : 0;
-      if (new_end + kPageSize + gap > above->start) return static_cast<long>(brk_);
-    }
-    uint64_t flags = kVmRead | kVmWrite | kMayAll;
-    if (new_end > kUserEnd || map_locked(old_end, new_end - old_end, flags, nullptr, 0) < 0)
-      return static_cast<long>(brk_);
+    // A program may have unmapped its heap.
+    if (vmas_.find_intersection(new_end, old_end) == nullptr) return -ENOMEM;
+    return unmap_locked(new_end, old_end);
   }
-  brk_ = address;
-  return static_cast<long>(brk_);
+  // A page stays free above the heap, and the gap that a stack above it needs.
+  Vma* above = vmas_.find(old_end);
+  if (above != nullptr) {
+    uint64_t gap = above->flags & kVmGrowsDown ? kStackGuardGap : 0;
+    if (new_end + kPageSize + gap > above->start) return -ENOMEM;
+  }
+  if (new_end > kUserEnd || vmas_.size() > kMaxMapCount) return -ENOMEM;
+  if (default_flags_ & kVmLocked) populate_from = old_end;
+  uint64_t flags = kVmRead | kVmWrite | kMayAll | default_flags_;
+  return map_locked(old_end, new_end - old_end, flags, nullptr, 0);
 }
 
 }  // namespace mk

@@ -30,7 +30,7 @@ long AddressSpace::mprotect(uint64_t address, uint64_t length, uint64_t prot) {
     if (!(vma->flags & kVmGrowsDown)) return -EINVAL;
     start = vma->start;
   } else if (grows == PROT_GROWSUP) {
-    return -EINVAL;  // no area grows up on x86
+    return vma->start > start ? -ENOMEM : -EINVAL;  // no area grows up on x86
   }
 
   uint64_t new_access = (prot & PROT_READ ? kVmRead : 0) | (prot & PROT_WRITE ? kVmWrite : 0) |
@@ -56,18 +56,19 @@ long AddressSpace::mprotect(uint64_t address, uint64_t length, uint64_t prot) {
 long AddressSpace::protect_locked(Vma* vma, uint64_t start, uint64_t end, uint64_t new_access) {
   static_assert(kVmMayRead == kVmRead << 4 && kVmMayWrite == kVmWrite << 4 && kVmMayExec == kVmExec << 4);
   if (new_access & ~(vma->flags >> 4)) return -EACCES;
+  if (vma->sealed()) return -EPERM;
   uint64_t flags = (vma->flags & ~kVmAccess) | new_access;
   if (flags == vma->flags) return 0;
   bool becomes_data = is_data_mapping(flags) && !is_data_mapping(vma->flags);
   if (becomes_data && !may_expand_data(end - start)) return -ENOMEM;
-  int splits = (start > vma->start) + (end < vma->end);
-  if (vmas_.size() + splits > kMaxMapCount) return -ENOMEM;
-  long error = split_at(start);
-  if (error == 0) error = split_at(end);
-  if (error < 0) return error;
-  vma = vmas_.find(start);
-  set_flags(vma, flags);
-  change_protection(*vma, start, end);
+  if (flags & kVmWrite) {
+    if (!(vma->flags & (kVmWrite | kVmShared | kVmNoReserve))) flags |= kVmAccount;
+  } else if (vma->anonymous() && !vma->has_anon_pages) {
+    flags &= ~kVmAccount;
+  }
+  Result<Vma*> own = isolate(*vma, start, end, flags);
+  if (!own.ok()) return own.error();
+  change_protection(**own, start, end);
   return 0;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// mremap: Linux mm/mremap.c with MREMAP_MAYMOVE and MREMAP_FIXED. Moving takes the entries along, so pages
-// keep their frames and their bits. MREMAP_DONTUNMAP is not there: EINVAL, as on a Linux before 5.7.
+// mremap: Linux mm/mremap.c. Moving takes the entries along, so pages keep their frames and their bits;
+// MREMAP_DONTUNMAP leaves the emptied area behind, and an old length of 0 maps shared memory a second time.
+// One call concerns one area; only what it gives up (shrinking, the target of MREMAP_FIXED) may be several.
 #include <linux/mman.h>
 
 #include "arch/x86_64/memory_layout.h"
@@ -11,53 +12,97 @@
 
 namespace mk {
 
+// The arguments, lengths in whole pages.
+struct AddressSpace::Remap {
+  uint64_t address, old_length, new_length, flags, new_address;
+  uint64_t populate_from = 0;  // result: what grew here is locked, and is faulted in
+  uint64_t end() const { return address + old_length; }
+};
+
 long AddressSpace::mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
                           uint64_t new_address) {
-  if (flags & ~static_cast<uint64_t>(MREMAP_FIXED | MREMAP_MAYMOVE)) return -EINVAL;
+  if (flags & ~static_cast<uint64_t>(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP)) return -EINVAL;
   if ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
+  if ((flags & MREMAP_DONTUNMAP) && (!(flags & MREMAP_MAYMOVE) || old_length != new_length)) return -EINVAL;
   if (!page_aligned(address)) return -EINVAL;
   if (new_length == 0 || new_length > kUserEnd || old_length > kUserEnd) return -EINVAL;
-  MmapWriteGuard guard(mmap_lock_);
-  return mremap_locked(address, page_align_up(old_length), page_align_up(new_length), flags, new_address);
+  Remap remap = {address, page_align_up(old_length), page_align_up(new_length), flags, new_address};
+  long result;
+  {
+    MmapWriteGuard guard(mmap_lock_);
+    result = mremap_locked(remap);
+  }
+  if (remap.populate_from != 0) {
+    uint64_t end = static_cast<uint64_t>(result) + remap.new_length;
+    populate(remap.populate_from, end, Populate::kMap);
+  }
+  return result;
 }
 
-long AddressSpace::mremap_locked(uint64_t address, uint64_t old_length, uint64_t new_length, uint64_t flags,
-                                 uint64_t new_address) {
-  if (flags & MREMAP_FIXED) {
-    if (!page_aligned(new_address)) return -EINVAL;
-    if (new_length > kUserEnd || new_address > kUserEnd - new_length) return -EINVAL;
-    if (new_address < kMmapMinAddress) return -EPERM;
-    if (address + old_length > new_address && new_address + new_length > address) return -EINVAL;
+long AddressSpace::mremap_locked(Remap& remap) {
+  Vma* vma = vmas_.find(remap.address);
+  if (vma == nullptr || vma->start > remap.address) return -EFAULT;
+  if (vma->sealed()) return -EPERM;
+  if (remap.flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) return mremap_to(remap, vma);
+  auto same_place = static_cast<long>(remap.address);
+  if (remap.old_length == remap.new_length) return same_place;
+  if (remap.old_length > remap.new_length) {
+    long error = unmap_locked(remap.address + remap.new_length, remap.end());
+    return error < 0 ? error : same_place;
   }
-  Vma* vma = vmas_.find(address);
-  if (vma == nullptr || vma->start > address) return -EFAULT;
-  if (!(flags & MREMAP_FIXED) && old_length >= new_length) {
-    if (old_length > new_length) {
-      long error = unmap_locked(address + new_length, address + old_length);
-      if (error < 0) return error;
-    }
-    return static_cast<long>(address);
+  long error = check_resize(remap, *vma);
+  if (error < 0) return error;
+  uint64_t locked = vma->flags & kVmLocked;
+  if (remap.end() == vma->end && grow_in_place(vma, remap.address + remap.new_length)) {
+    if (locked) remap.populate_from = remap.end();
+    return same_place;
   }
-  // An old length of 0 means "map the same shared pages again"; that makes no sense for private ones.
-  if (old_length == 0) return -EINVAL;
-  if (old_length > vma->end - address) return -EFAULT;
-  if (flags & MREMAP_FIXED) {
-    if (old_length > new_length) {
-      long error = unmap_locked(address + new_length, address + old_length);
-      if (error < 0) return error;
-      old_length = new_length;
-      vma = vmas_.find(address);
-    }
-    return move_vma(vma, address, old_length, new_length, new_address);
-  }
-
-  if (!may_expand(vma->flags, new_length - old_length)) return -ENOMEM;
-  if (old_length == vma->end - address && grow_in_place(vma, address + new_length))
-    return static_cast<long>(address);
-  if (!(flags & MREMAP_MAYMOVE)) return -ENOMEM;
-  Result<uint64_t> found = unmapped_area(0, new_length);
+  if (!(remap.flags & MREMAP_MAYMOVE)) return -ENOMEM;
+  Result<uint64_t> found = unmapped_area(0, remap.new_length, false);
   if (!found.ok()) return found.error();
-  return move_vma(vma, address, old_length, new_length, *found);
+  long moved = move_vma(vma, remap, *found);
+  if (locked && moved > 0) remap.populate_from = static_cast<uint64_t>(moved) + remap.old_length;
+  return moved;
+}
+
+// With MREMAP_FIXED or MREMAP_DONTUNMAP; without the former the new address is only a hint.
+long AddressSpace::mremap_to(Remap& remap, Vma* vma) {
+  uint64_t to = remap.new_address;
+  if (!page_aligned(to)) return -EINVAL;
+  if (to > kUserEnd - remap.new_length) return -EINVAL;
+  if (remap.end() > to && to + remap.new_length > remap.address) return -EINVAL;
+  if (vmas_.size() + 2 >= kMaxMapCount - 3) return -ENOMEM;
+  if ((remap.flags & MREMAP_FIXED) && to < kMmapMinAddress) return -EPERM;
+  if (remap.old_length > remap.new_length) {
+    long error = unmap_locked(remap.address + remap.new_length, remap.end());
+    if (error < 0) return error;
+    remap.old_length = remap.new_length;
+    vma = vmas_.find(remap.address);
+  }
+  long error = check_resize(remap, *vma);
+  if (error < 0) return error;
+  if ((remap.flags & MREMAP_DONTUNMAP) && !may_expand(vma->flags, remap.old_length)) return -ENOMEM;
+  if (!(remap.flags & MREMAP_FIXED)) {
+    Result<uint64_t> found = unmapped_area(to, remap.new_length, false);
+    if (!found.ok()) return found.error();
+    to = *found;
+  }
+  uint64_t locked = vma->flags & kVmLocked;
+  long moved = move_vma(vma, remap, to);
+  if (locked && moved > 0 && remap.new_length > remap.old_length) remap.populate_from = to + remap.old_length;
+  return moved;
+}
+
+// Linux's vma_to_resize().
+long AddressSpace::check_resize(const Remap& remap, const Vma& vma) const {
+  // An old length of 0 maps the same pages again, which makes no sense for private ones.
+  if (remap.old_length == 0 && vma.is_private()) return -EINVAL;
+  if (remap.old_length > vma.end - remap.address) return -EFAULT;
+  if (remap.new_length == remap.old_length) return 0;
+  uint64_t first_page = vma.file_offset(remap.address) / kPageSize;
+  if (first_page + remap.new_length / kPageSize < first_page) return -EINVAL;
+  if (!may_expand(vma.flags, remap.new_length - remap.old_length)) return -ENOMEM;
+  return 0;
 }
 
 bool AddressSpace::grow_in_place(Vma* vma, uint64_t new_end) {
@@ -69,27 +114,35 @@ bool AddressSpace::grow_in_place(Vma* vma, uint64_t new_end) {
   return true;
 }
 
-long AddressSpace::move_vma(Vma* vma, uint64_t address, uint64_t old_length, uint64_t new_length,
-                            uint64_t new_address) {
+long AddressSpace::move_vma(Vma* vma, const Remap& remap, uint64_t new_address) {
   if (vmas_.size() >= kMaxMapCount - 3) return -ENOMEM;
-  if (new_length > old_length && !may_expand(vma->flags, new_length - old_length)) return -ENOMEM;
-  Vma* moved =
-      new_vma(new_address, new_address + new_length, vma->flags, vma->file, vma->file_offset(address));
-  if (moved == nullptr) return -ENOMEM;
-  moved->has_anon_pages = vma->has_anon_pages;
+  uint64_t new_end = new_address + remap.new_length;
+  Result<Vma*> moved = new_vma(new_address, new_end, vma->flags, vma->file, vma->file_offset(remap.address));
+  if (!moved.ok()) return moved.error();
+  (*moved)->has_anon_pages = vma->has_anon_pages;
   // The old range becomes an area of its own first, so that nothing can fail once entries have moved.
-  long error = unmap_locked(new_address, new_address + new_length);
-  if (error == 0) error = split_at(address);
-  if (error == 0) error = split_at(address + old_length);
-  if (error == 0 && !move_entries(address, new_address, old_length)) error = -ENOMEM;
+  long error = unmap_locked(new_address, new_end);
+  if (error == 0 && remap.old_length > 0) {
+    error = split_at(remap.address);
+    if (error == 0) error = split_at(remap.end());
+    if (error == 0 && !move_entries(remap.address, new_address, remap.old_length)) error = -ENOMEM;
+  }
   if (error < 0) {
-    destroy(moved);
-    merge_range(address, address + old_length);
+    free_vma(*moved);
+    merge_range(remap.address, remap.end());
     return error;
   }
-  insert(moved);
-  unmap_locked(address, address + old_length);
-  merge_range(new_address, new_address + new_length);
+  insert(*moved);
+  if (remap.flags & MREMAP_DONTUNMAP) {
+    // What is left is empty, and what is locked is the other one.
+    Vma* left = vmas_.find(remap.address);
+    set_flags(left, left->flags & ~kVmLockedMask);
+    left->has_anon_pages = false;
+    merge_range(remap.address, remap.end());
+  } else if (remap.old_length > 0) {
+    unmap_locked(remap.address, remap.end());
+  }
+  merge_range(new_address, new_end);
   return static_cast<long>(new_address);
 }
 

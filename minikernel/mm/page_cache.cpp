@@ -14,26 +14,27 @@ Pfn* entries(Pfn node) { return static_cast<Pfn*>(phys_to_virt(node * 4096)); }
 
 uint64_t way(uint64_t index, int level) { return index >> (kBits * level) & (kWays - 1); }
 
-void clear_node(Pfn node, int level) {
-  for (uint64_t i = 0; i < kWays; ++i) {
-    Pfn child = entries(node)[i];
-    if (child == 0) continue;
-    if (level > 0) {
-      clear_node(child, level - 1);
-    } else {
-      frame_put(child);
-    }
-  }
-  frame_put(node);
-}
+// How many pages lie below an entry of a node of `level`.
+uint64_t span(int level) { return 1ul << (kBits * level); }
 
 }  // namespace
 
-Pfn PageCache::find(uint64_t index) const {
-  if (levels_ == 0 || index >> (kBits * levels_) != 0) return 0;
+Pfn* PageCache::find_entry(uint64_t index) const {
+  if (levels_ == 0 || index >> (kBits * levels_) != 0) return nullptr;
   Pfn node = root_;
   for (int level = levels_ - 1; level > 0 && node != 0; --level) node = entries(node)[way(index, level)];
-  return node == 0 ? 0 : entries(node)[way(index, 0)];
+  return node == 0 ? nullptr : &entries(node)[way(index, 0)];
+}
+
+Pfn PageCache::find(uint64_t index) const {
+  const Pfn* entry = find_entry(index);
+  return entry == nullptr ? 0 : *entry & ~kReserved;
+}
+
+void PageCache::set_reserved(uint64_t index, bool reserved) {
+  Pfn* entry = find_entry(index);
+  KASSERT(entry != nullptr && *entry != 0);
+  *entry = reserved ? *entry | kReserved : *entry & ~kReserved;
 }
 
 bool PageCache::insert(uint64_t index, Pfn pfn) {
@@ -54,6 +55,7 @@ bool PageCache::insert(uint64_t index, Pfn pfn) {
   Pfn& entry = entries(node)[way(index, 0)];
   KASSERT(entry == 0);
   entry = pfn;
+  ++count_;
   return true;
 }
 
@@ -67,10 +69,49 @@ Pfn PageCache::find_or_add(uint64_t index, bool* added) {
   return 0;
 }
 
-void PageCache::clear() {
-  if (levels_ != 0) clear_node(root_, levels_ - 1);
+uint64_t PageCache::next_present(uint64_t index, bool reserved) const {
+  if (levels_ == 0 || index >> (kBits * levels_) != 0) return kEnd;
+  return next_in(root_, levels_ - 1, 0, index, reserved);
+}
+
+// In the pages of `node`, which start at `start`.
+uint64_t PageCache::next_in(Pfn node, int level, uint64_t start, uint64_t index, bool reserved) const {
+  uint64_t first = index <= start ? 0 : (index - start) >> (kBits * level);
+  for (uint64_t i = first; i < kWays; ++i) {
+    Pfn child = entries(node)[i];
+    if (child == 0 || (!reserved && (child & kReserved))) continue;
+    uint64_t child_start = start + i * span(level);
+    if (level == 0) return child_start;
+    uint64_t found = next_in(child, level - 1, child_start, index, reserved);
+    if (found != kEnd) return found;
+  }
+  return kEnd;
+}
+
+void PageCache::remove_range(uint64_t first, uint64_t end) {
+  if (levels_ == 0 || first >= end || !remove_in(root_, levels_ - 1, 0, first, end)) return;
+  KASSERT(count_ == 0);
   root_ = 0;
   levels_ = 0;
+}
+
+// True when all of the node lay in the range: it is gone then.
+bool PageCache::remove_in(Pfn node, int level, uint64_t start, uint64_t first, uint64_t end) {
+  for (uint64_t i = 0; i < kWays; ++i) {
+    uint64_t child_start = start + i * span(level);
+    Pfn& child = entries(node)[i];
+    if (child == 0 || child_start >= end || child_start + span(level) <= first) continue;
+    if (level > 0) {
+      if (remove_in(child, level - 1, child_start, first, end)) child = 0;
+    } else {
+      frame_put(child & ~kReserved);
+      child = 0;
+      --count_;
+    }
+  }
+  if (first > start || end - start < span(level + 1)) return false;
+  frame_put(node);
+  return true;
 }
 
 }  // namespace mk

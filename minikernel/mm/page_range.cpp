@@ -9,13 +9,26 @@
 
 namespace mk {
 
-void AddressSpace::zap_range(uint64_t start, uint64_t end) {
+namespace {
+
+bool is_file_page(const Vma& vma, uint64_t address, Pfn pfn) {
+  return !vma.is_private() || vma.file->inode().cached_page(vma.file_offset(address) / kPageSize) == pfn;
+}
+
+}  // namespace
+
+void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
   TlbBatch batch(*this);
   int64_t dropped = 0;
   page_table_.for_each(start, end, [&](uint64_t linear, Pte* entry) {
-    if (read_pte(entry).none()) return;
+    Pte now = read_pte(entry);
+    if (now.none()) return;
+    if (!now.maps_page()) {
+      if (rules.markers) set_pte(entry, Pte());
+      return;
+    }
+    if (rules.file_pages != nullptr && !is_file_page(*rules.file_pages, linear, now.pfn())) return;
     Pte old = set_pte(entry, Pte());
-    if (!old.maps_page()) return;
     batch.changed(linear);
     if (old.special()) return;
     cow().unmap(old);
@@ -44,6 +57,24 @@ void AddressSpace::change_protection(const Vma& vma, uint64_t start, uint64_t en
   batch.flush();
 }
 
+// Leaves nothing but guard markers in the range. -ENOMEM: some pages are guarded, all are gone.
+long AddressSpace::install_guards(uint64_t start, uint64_t end) {
+  zap_range(start, end);
+  for (uint64_t at = start; at < end; at += kPageSize) {
+    Pte* entry = page_table_.ensure(at);
+    if (entry == nullptr) return -ENOMEM;
+    PteLock lock(entry);
+    set_pte(entry, Pte(Pte::kGuardMarker));
+  }
+  return 0;
+}
+
+void AddressSpace::remove_guards(uint64_t start, uint64_t end) {
+  page_table_.for_each(start, end, [&](uint64_t, Pte* entry) {
+    if (read_pte(entry).guard()) set_pte(entry, Pte());
+  });
+}
+
 // False when memory is out; nothing has moved then.
 bool AddressSpace::move_entries(uint64_t from, uint64_t to, uint64_t length) {
   bool enough = true;
@@ -52,16 +83,21 @@ bool AddressSpace::move_entries(uint64_t from, uint64_t to, uint64_t length) {
   });
   if (!enough) return false;
   TlbBatch batch(*this);
-  for (uint64_t done = 0; done < length; done += kPageSize) {
+  for (uint64_t done = 0, next = 0; done < length; done = next) {
+    next = done + kPageSize;
     Pte* entry = page_table_.find(from + done);
-    if (entry == nullptr) continue;
+    if (entry == nullptr) {  // there is none for the whole table
+      constexpr uint64_t kTableSpan = 512 * kPageSize;
+      next = (from + done) / kTableSpan * kTableSpan + kTableSpan - from;
+      continue;
+    }
     Pte old;
     {
       PteLock lock(entry);
       if (read_pte(entry).none()) continue;
       old = set_pte(entry, Pte());
     }
-    batch.changed(from + done);
+    if (old.maps_page()) batch.changed(from + done);
     Pte* target = page_table_.find(to + done);
     PteLock lock(target);
     set_pte(target, old.with(Pte::kSoftDirty));  // as Linux: what moved is new there

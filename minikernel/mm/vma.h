@@ -25,10 +25,22 @@ inline constexpr uint64_t kVmMayWrite = 0x20;
 inline constexpr uint64_t kVmMayExec = 0x40;
 inline constexpr uint64_t kVmMayShare = 0x80;
 inline constexpr uint64_t kVmGrowsDown = 0x100;
+inline constexpr uint64_t kVmLocked = 0x2000;
+inline constexpr uint64_t kVmSequentialRead = 0x8000;
+inline constexpr uint64_t kVmRandomRead = 0x10000;
 inline constexpr uint64_t kVmDontCopy = 0x20000;
+inline constexpr uint64_t kVmLockOnFault = 0x80000;
+inline constexpr uint64_t kVmAccount = 0x100000;
 inline constexpr uint64_t kVmNoReserve = 0x200000;
 inline constexpr uint64_t kVmWipeOnFork = 0x2000000;
+inline constexpr uint64_t kVmDontDump = 0x4000000;
+inline constexpr uint64_t kVmSoftDirty = 0x8000000;
+inline constexpr uint64_t kVmHugePage = 0x20000000;
+inline constexpr uint64_t kVmNoHugePage = 0x40000000;
+inline constexpr uint64_t kVmMergeable = 0x80000000;
+inline constexpr uint64_t kVmSealed = 1ul << 63;
 inline constexpr uint64_t kVmAccess = kVmRead | kVmWrite | kVmExec;
+inline constexpr uint64_t kVmLockedMask = kVmLocked | kVmLockOnFault;
 
 struct Vma {
   uint64_t start = 0;
@@ -46,8 +58,12 @@ struct Vma {
   bool contains(uint64_t address) const { return address >= start && address < end; }
   uint64_t file_offset(uint64_t address) const { return offset + (address - start); }
   bool anonymous() const { return !file; }
-  // Copy-on-write applies: what is written is this address space's own.
-  bool is_private() const { return (flags & kVmShared) == 0; }
+  // Copy-on-write applies: what is written is this address space's own. (A MAP_SHARED area of a file that is
+  // not open for writing has no VM_SHARED, as in Linux: nobody can write it.)
+  bool is_private() const { return (flags & kVmMayShare) == 0; }
+  // Stores can reach the file, now or after mprotect: what a file's seals count.
+  bool may_write_shared() const { return (flags & (kVmShared | kVmMayWrite)) == (kVmShared | kVmMayWrite); }
+  bool sealed() const { return (flags & kVmSealed) != 0; }
 
  private:
   friend class VmaSet;

@@ -11,7 +11,8 @@ namespace mk {
 
 class ArgumentBuffer {
  public:
-  static constexpr size_t kMaxBytes = 256 * 1024;
+  static constexpr size_t kMaxBytes = 2 << 20;  // a quarter of the usual stack, as in Linux
+  static constexpr size_t kMaxString = 128 << 10;  // MAX_ARG_STRLEN
 
   ArgumentBuffer() = default;
   ~ArgumentBuffer();
@@ -25,9 +26,12 @@ class ArgumentBuffer {
   // The piece that starts at `offset`, up to the end of its frame.
   const char* at(size_t offset, size_t& bytes) const;
   size_t strings() const;  // how many ends there are
+  // Appends the strings of another one from `offset` on.
+  long append_from(const ArgumentBuffer& other, size_t offset);
+  size_t first_string_end() const;  // behind the NUL of the first string; 0: there is none
 
  private:
-  Pfn frames_[kMaxBytes / 4096] = {};
+  Pfn* frames_ = nullptr;  // a page of them
   size_t size_ = 0;
 };
 

@@ -15,6 +15,7 @@
 #include "proc/exit.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
+#include "proc/script.h"
 
 namespace mk {
 namespace {
@@ -155,11 +156,20 @@ void take_handlers(Task& task, Ref<SignalHandlers> handlers) {
 }  // namespace
 
 long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
-          TrapFrame& frame) {
-  Result<Ref<File>> file = vfs_open(task.fs->directory, path, O_RDONLY);
+          TrapFrame& frame, int scripts) {
+  constexpr int kMostScripts = 5;
+  Result<Ref<File>> file = vfs_open(task.fs->working_directory(), path, O_RDONLY);
   if (!file.ok()) return file.error();
   Inode& inode = (*file)->inode();
   if (!inode.is_regular() || (inode.mode & 0111) == 0) return -EACCES;
+  Script script;
+  if (long is_script = read_script(**file, script); is_script != 0) {
+    if (is_script < 0) return is_script;
+    if (scripts == kMostScripts) return -ELOOP;
+    ArgumentBuffer all;
+    long error = script_arguments(script, path, arguments, all);
+    return error < 0 ? error : exec(task, script.interpreter, all, environment, frame, scripts + 1);
+  }
   Ref<AddressSpace> mm = AddressSpace::create();
   if (!mm) return -ENOMEM;
   Result<LoadedProgram> program = load_elf(*mm, *file, path);

@@ -13,6 +13,6 @@ namespace mk {
 // Makes the running task run the program at `path` from `frame` on, the only thread of its process then.
 // -errno when it cannot: then the task is as it was (but for its other threads, once they had to end).
 long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
-          TrapFrame& frame);
+          TrapFrame& frame, int scripts = 0);
 
 }  // namespace mk

@@ -7,6 +7,7 @@
 #include "init.h"
 #include "lib/assert.h"
 #include "lib/log.h"
+#include "lib/string.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
 #include "proc/task.h"
@@ -114,6 +115,10 @@ void drop_processes(Process* gone) {
   }
 }
 
+void stop_interval_timers(Process& process) {
+  for (IntervalTimer& timer : process.interval_timers) stop_timer(timer.timer);
+}
+
 // The memory goes first: whoever hears of the end finds it free.
 void exit_memory(Task& task) {
   exit_futexes(task);
@@ -141,7 +146,7 @@ void do_exit(int status) {
     if (!process.group_exit && task.pid == process.tgid) process.exit_status = status;
     --process.live_count;
   }
-  if (__atomic_load_n(&process.live_count, __ATOMIC_ACQUIRE) == 0) stop_timer(process.real_timer.timer);
+  if (__atomic_load_n(&process.live_count, __ATOMIC_ACQUIRE) == 0) stop_interval_timers(process);
   exit_memory(task);
   task.files.reset();
   task.fs.reset();
@@ -156,6 +161,7 @@ void do_exit(int status) {
         {.run_ns = task.run_time_ns(), .minor_faults = task.minor_faults, .max_rss_pages = 0});
     if (task.pid != process.tgid || process.thread_count > 1)
       trace(TraceType::kTaskExit, task.pid, shell_status(status));
+    memcpy(process.name, task.name, sizeof(process.name));
     remove_thread(task);
     last = process.thread_count == 0;
     process_status = process.exit_status;

@@ -16,6 +16,7 @@ Process* first_process;  // by tgid
 unsigned processes;
 unsigned tasks;
 int last_pid;
+uint64_t forks;
 
 bool pid_in_use(int pid) {
   if (find_process(pid) != nullptr || find_task(pid) != nullptr) return true;
@@ -83,6 +84,7 @@ void add_thread(Process& process, Task& task) {
   ++process.thread_count;
   ++process.live_count;
   ++tasks;
+  ++forks;
 }
 
 void remove_thread(Task& task) {
@@ -98,6 +100,8 @@ void remove_thread(Task& task) {
 
 unsigned process_count() { return processes; }
 unsigned task_count() { return tasks; }
+int last_used_pid() { return last_pid; }
+uint64_t forks_so_far() { return forks; }
 
 int new_pid() {
   if (tasks + 64 >= kMaxTasks) return 0;

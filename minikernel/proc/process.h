@@ -44,9 +44,12 @@ struct Usage {
 
 class Process;
 
+// One of setitimer(2)'s. Those of processor time look again when the process may have run long enough.
 struct IntervalTimer {
   Timer timer;
   Process* process = nullptr;
+  int which = 0;
+  uint64_t expires = kNever;  // by its own clock
   uint64_t interval_ns = 0;
 };
 
@@ -87,7 +90,9 @@ class Process : public RefCounted {
   WaitQueue thread_ended;
 
   Limit limits[RLIM_NLIMITS];
-  IntervalTimer real_timer;  // ITIMER_REAL
+  int oom_score_adj = 0;             // -1000 (never killed for lack of memory) to 1000
+  char name[16] = {};                // of its last thread, for a zombie
+  IntervalTimer interval_timers[3];  // ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
   uint64_t start_ns = 0;
   Usage ended_threads;
   Usage ended_children;
@@ -104,6 +109,8 @@ void remove_thread(Task& task);
 void remove_process(Process& process);
 unsigned process_count();
 unsigned task_count();
+int last_used_pid();
+uint64_t forks_so_far();  // tasks made since boot
 // The next free pid; 0 when there are too many tasks.
 int new_pid();
 

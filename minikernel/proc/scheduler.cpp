@@ -234,10 +234,10 @@ bool others_are_idle() {
 
 void idle() {
   while (true) {
+    schedule();
     drain_dropped_frames();
     answer_tlb_requests();
     if (this_cpu().index == 0) end_when_init_has();
-    schedule();
     if (console_wants_input() && poll_console()) continue;
     // STI lets no interrupt in before the next instruction is over: what came since schedule() looked ends
     // HLT.

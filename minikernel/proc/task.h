@@ -15,6 +15,7 @@
 #include "arch/x86_64/trap_frame.h"
 #include "fs/file_table.h"
 #include "lib/ref.h"
+#include "lib/spinlock.h"
 #include "mm/address_space.h"
 #include "proc/process.h"
 #include "proc/scheduler.h"
@@ -26,9 +27,23 @@ namespace mk {
 class FileSystemContext : public RefCounted {
  public:
   FileSystemContext() = default;
-  FileSystemContext(const FileSystemContext& other) : directory(other.directory), umask(other.umask) {}
+  FileSystemContext(FileSystemContext& other) : directory(other.working_directory()), umask(other.umask) {}
+
+  // By these when other threads may run.
+  Ref<Dentry> working_directory() {
+    SpinlockGuard guard(lock_);
+    return directory;
+  }
+  void set_working_directory(Ref<Dentry> wanted) {
+    SpinlockGuard guard(lock_);
+    directory.swap(wanted);
+  }
+
   Ref<Dentry> directory;  // the working directory
   uint32_t umask = 022;
+
+ private:
+  Spinlock lock_;
 };
 
 struct Task : public RefCounted {

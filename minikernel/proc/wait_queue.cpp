@@ -21,6 +21,7 @@ Waiter::~Waiter() {
 
 void WaitQueue::wake() {
   SpinlockGuard guard(lock_);
+  ++wakes_;
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) wake_task(waiter->task_);
 }
 

@@ -37,6 +37,9 @@ class Waiter {
 
 class WaitQueue {
  public:
+  bool empty() const { return __atomic_load_n(&first_, __ATOMIC_ACQUIRE) == nullptr; }
+  // How often wake() was called: something may have changed since an earlier count.
+  uint32_t wakes() const { return __atomic_load_n(&wakes_, __ATOMIC_ACQUIRE); }
   void wake();  // all, those that came first first
 
  private:
@@ -44,6 +47,7 @@ class WaitQueue {
   Spinlock lock_;
   Waiter* first_ = nullptr;
   Waiter* last_ = nullptr;
+  uint32_t wakes_ = 0;
 };
 
 enum class Sleep {

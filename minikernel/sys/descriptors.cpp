@@ -2,7 +2,9 @@
 //
 // Making, copying and closing file descriptors.
 #include <asm/unistd.h>
+#include <linux/close_range.h>
 #include <linux/fcntl.h>
+#include <linux/openat2.h>
 
 #include "fs/vfs.h"
 #include "sys/syscall.h"
@@ -10,16 +12,20 @@
 namespace mk {
 namespace {
 
+constexpr unsigned kOpenFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK |
+                                O_SYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW |
+                                O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE;
+
 int descriptor_limit() {
   return static_cast<int>(min(current().limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
 }
 
-long install(Ref<File> file, bool close_on_exec, int lowest = 0) {
+}  // namespace
+
+long install(Ref<File> file, bool close_on_exec, int lowest) {
   Result<int> fd = current().files->install(file, close_on_exec, lowest, descriptor_limit());
   return fd.ok() ? *fd : fd.error();
 }
-
-}  // namespace
 
 UserPath::UserPath(UserAddress address) {
   text_ = static_cast<char*>(kmalloc(kPathMax));
@@ -33,26 +39,83 @@ UserPath::UserPath(UserAddress address) {
 }
 
 Result<Ref<Dentry>> base_directory(int directory_fd, const char* path) {
-  if (*path == '/' || directory_fd == AT_FDCWD) return current().fs->directory;
+  if (*path == '/' || directory_fd == AT_FDCWD) return current().fs->working_directory();
   Ref<File> file = current().files->get(directory_fd);
   if (!file) return Errno{EBADF};
   if (!file->inode().is_directory() && *path != 0) return Errno{ENOTDIR};
   return file->dentry_ref();
 }
 
-long sys_openat(int directory, UserAddress path_address, int flags, unsigned) {
+namespace {
+
+long open_at(int directory, UserAddress path_address, unsigned flags, unsigned mode, unsigned walk) {
   UserPath path(path_address);
   if (!path.ok()) return path.error();
   Result<Ref<Dentry>> base = base_directory(directory, path.text());
   if (!base.ok()) return base.error();
-  Result<Ref<File>> file = vfs_open(*base, path.text(), static_cast<unsigned>(flags));
+  Result<Ref<File>> file = vfs_open(*base, path.text(), flags, mode & 07777 & ~current().fs->umask, walk);
   if (!file.ok()) return file.error();
   return install(*file, flags & O_CLOEXEC);
+}
+
+}  // namespace
+
+long sys_openat(int directory, UserAddress path, int flags, unsigned mode) {
+  return open_at(directory, path, static_cast<unsigned>(flags) & kOpenFlags, mode, 0);
+}
+
+// openat2(2): unknown flags are errors, and RESOLVE_* says how to walk. There are no mounts to cross.
+long sys_openat2(int directory, UserAddress path, UserAddress how_address, uint64_t size) {
+  if (size < sizeof(open_how)) return -EINVAL;
+  if (size > kPathMax) return -E2BIG;
+  open_how how;
+  if (!get_user(how, how_address)) return -EFAULT;
+  for (uint64_t i = sizeof(how); i < size; ++i) {
+    char more;
+    if (!get_user(more, how_address + i)) return -EFAULT;
+    if (more != 0) return -E2BIG;
+  }
+  constexpr uint64_t kResolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+                                RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
+  if ((how.flags & ~static_cast<uint64_t>(kOpenFlags)) || (how.resolve & ~kResolve) || (how.mode & ~07777ul))
+    return -EINVAL;
+  if ((how.resolve & RESOLVE_BENEATH) && (how.resolve & RESOLVE_IN_ROOT)) return -EINVAL;
+  bool creates = how.flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY));
+  if (how.mode != 0 && !creates) return -EINVAL;
+  if ((how.resolve & RESOLVE_CACHED) && (creates || (how.flags & O_TRUNC))) return -EAGAIN;
+  if ((how.flags & O_PATH) &&
+      (how.flags & ~static_cast<uint64_t>(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)))
+    return -EINVAL;
+  unsigned walk = (how.resolve & RESOLVE_NO_MAGICLINKS ? kNoMagicLinks : 0) |
+                  (how.resolve & RESOLVE_NO_SYMLINKS ? kNoSymlinks : 0) |
+                  (how.resolve & RESOLVE_BENEATH ? kBeneath : 0) |
+                  (how.resolve & RESOLVE_IN_ROOT ? kInRoot : 0);
+  return open_at(directory, path, static_cast<unsigned>(how.flags), static_cast<unsigned>(how.mode), walk);
+}
+
+long sys_creat(UserAddress path, unsigned mode) {
+  return sys_openat(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
 long sys_open(UserAddress path, int flags, unsigned mode) { return sys_openat(AT_FDCWD, path, flags, mode); }
 
 long sys_close(int fd) { return current().files->close(fd); }
+
+long sys_close_range(unsigned first, unsigned last, unsigned flags) {
+  if ((flags & ~static_cast<unsigned>(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) || first > last)
+    return -EINVAL;
+  if (flags & CLOSE_RANGE_UNSHARE) {
+    Ref<FileTable> own = current().files->clone();
+    if (!own) return -ENOMEM;
+    current().files = own;
+  }
+  if (flags & CLOSE_RANGE_CLOEXEC) {
+    current().files->set_close_on_exec_range(first, last);
+  } else {
+    current().files->close_range(first, last);
+  }
+  return 0;
+}
 
 long sys_dup(int fd) {
   Ref<File> file = current().files->get(fd);
@@ -88,6 +151,10 @@ long sys_fcntl(int fd, unsigned command, uint64_t argument) {
     case F_SETFD:
       files.set_close_on_exec(fd, argument & FD_CLOEXEC);
       return 0;
+    case F_GET_SEALS:
+      return file->inode().get_seals();
+    case F_ADD_SEALS:
+      return file->writable() ? file->inode().add_seals(static_cast<uint32_t>(argument)) : -EPERM;
     case F_GETFL:
       return file->flags;
     case F_SETFL: {
@@ -97,6 +164,8 @@ long sys_fcntl(int fd, unsigned command, uint64_t argument) {
       return 0;
     }
   }
+  if (command == F_SETPIPE_SZ || command == F_GETPIPE_SZ)
+    return file->inode().pipe_control(command, argument);
   log_unimplemented(__NR_fcntl, "this command");
   return -EINVAL;
 }

@@ -4,11 +4,8 @@
 #include <asm/ioctls.h>
 #include <asm/unistd.h>
 #include <linux/fs.h>
-#include <linux/poll.h>
-#include <linux/time.h>
 #include <linux/uio.h>
 
-#include "arch/x86_64/clock.h"
 #include "lib/string.h"
 #include "sys/syscall.h"
 
@@ -19,22 +16,53 @@ constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
 
 enum class Direction { kRead, kWrite };
 
-// One transfer; with `position` null at the file's own position, which moves.
-long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position) {
-  if (direction == Direction::kRead ? !file.readable() : !file.writable()) return -EBADF;
-  if (buffer.address + buffer.size < buffer.address) return -EFAULT;
-  buffer.size = min(buffer.size, static_cast<size_t>(kMaxTransfer));
-  uint64_t& at = position != nullptr ? *position : file.position;
-  // Asked before the size: a directory or a device that cannot be read says so for 0 bytes too.
-  Inode& inode = file.inode();
-  long done = direction == Direction::kRead ? inode.read(file, at, buffer) : inode.write(file, at, buffer);
-  if (done > 0) at += static_cast<uint64_t>(done);
+// RLIMIT_FSIZE, as generic_write_check_limits: cuts `size` short, or sends SIGXFSZ.
+long check_size_limit(uint64_t offset, uint64_t& size) {
+  uint64_t limit = current().limit(RLIMIT_FSIZE);
+  if (size == 0 || limit >= offset + size) return 0;
+  if (offset >= limit) return file_too_large();
+  size = limit - offset;
+  return 0;
+}
+
+long append(File& file, UserBuffer buffer, bool moves) {
+  if (long error = check_size_limit(file.inode().size, buffer.size); error < 0) return error;
+  uint64_t end = 0;
+  long done = file.inode().append(file, end, buffer);
+  if (done > 0 && moves) __atomic_store_n(&file.position, end, __ATOMIC_RELAXED);
   return done;
 }
 
-long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t count) {
+// One transfer; with `position` null at the file's own position, which moves. O_APPEND goes before both, for
+// pwrite too (pwrite(2), BUGS).
+long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position) {
+  bool reads = direction == Direction::kRead;
+  if (reads ? !file.readable() : !file.writable()) return -EBADF;
+  if (static_cast<int64_t>(buffer.size) < 0) return -EINVAL;
+  if (buffer.address + buffer.size < buffer.address) return -EFAULT;
+  Inode& inode = file.inode();
+  bool own = position == nullptr && inode.seekable();
+  uint64_t at = position != nullptr ? *position : own ? file.position : 0;
+  if (static_cast<int64_t>(at + buffer.size) < 0) return -EINVAL;
+  buffer.size = min(buffer.size, static_cast<size_t>(kMaxTransfer));
+  if (!reads && file.appends() && inode.is_regular()) return append(file, buffer, own);
+  if (!reads && inode.is_regular())
+    if (long error = check_size_limit(at, buffer.size); error < 0) return error;
+  if (own) at = reads ? file.reserve_for_read(buffer.size) : file.reserve(buffer.size);
+  // Asked before the size: a directory or a device that cannot be read says so for 0 bytes too.
+  long done = reads ? inode.read(file, at, buffer) : inode.write(file, at, buffer);
+  uint64_t used = done > 0 ? static_cast<uint64_t>(done) : 0;
+  if (own) file.settle(at, buffer.size, used);
+  if (position != nullptr) *position += used;
+  return done;
+}
+
+long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t count,
+                     uint64_t* position = nullptr) {
   Ref<File> file = current().files->get(fd);
   if (!file) return -EBADF;
+  if (position != nullptr && static_cast<int64_t>(*position) < 0) return -EINVAL;
+  if (position != nullptr && !file->inode().seekable()) return -ESPIPE;
   if (direction == Direction::kRead ? !file->readable() : !file->writable()) return -EBADF;
   if (count > UIO_MAXIOV) return -EINVAL;
   // All parts are checked before the first is moved, as Linux's import_iovec does.
@@ -52,7 +80,7 @@ long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t c
     if (part.iov_len == 0) continue;
     uint64_t size = min(part.iov_len, kMaxTransfer - static_cast<uint64_t>(done));
     long moved =
-        transfer(direction, *file, UserBuffer{reinterpret_cast<uint64_t>(part.iov_base), size}, nullptr);
+        transfer(direction, *file, UserBuffer{reinterpret_cast<uint64_t>(part.iov_base), size}, position);
     if (moved < 0) return done > 0 ? done : moved;
     done += moved;
     if (static_cast<uint64_t>(moved) < size) break;
@@ -70,6 +98,15 @@ long transfer_at(Direction direction, int fd, UserBuffer buffer, int64_t offset)
 }
 
 }  // namespace
+
+long file_too_large() {
+  siginfo_t info;
+  memset(&info, 0, sizeof(info));
+  info.si_signo = SIGXFSZ;
+  info.si_code = SI_KERNEL;
+  send_signal(current(), info);
+  return -EFBIG;
+}
 
 long sys_read(int fd, UserAddress buffer, uint64_t size) {
   Ref<File> file = current().files->get(fd);
@@ -89,6 +126,26 @@ long sys_writev(int fd, UserAddress vector, uint64_t count) {
   return transfer_vector(Direction::kWrite, fd, vector, count);
 }
 
+// The high half of the offset is for 32-bit machines.
+long sys_preadv(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t) {
+  return transfer_vector(Direction::kRead, fd, vector, count, &offset);
+}
+
+long sys_pwritev(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t) {
+  return transfer_vector(Direction::kWrite, fd, vector, count, &offset);
+}
+
+// Offset -1 is the file's own position. None of the RWF_* flags is there.
+long sys_preadv2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t, int flags) {
+  if (flags != 0) return -EOPNOTSUPP;
+  return transfer_vector(Direction::kRead, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset);
+}
+
+long sys_pwritev2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t, int flags) {
+  if (flags != 0) return -EOPNOTSUPP;
+  return transfer_vector(Direction::kWrite, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset);
+}
+
 long sys_pread64(int fd, UserAddress buffer, uint64_t size, int64_t offset) {
   return transfer_at(Direction::kRead, fd, UserBuffer{buffer, size}, offset);
 }
@@ -101,6 +158,7 @@ long sys_lseek(int fd, int64_t offset, unsigned whence) {
   Ref<File> file = current().files->get(fd);
   if (!file || file->path_only()) return -EBADF;
   if (!file->inode().seekable()) return -ESPIPE;
+  if (file->inode().is_directory() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
   int64_t size = static_cast<int64_t>(file->inode().size);
   int64_t start = 0;
   switch (whence) {
@@ -112,10 +170,11 @@ long sys_lseek(int fd, int64_t offset, unsigned whence) {
     case SEEK_END:
       start = size;
       break;
-    case SEEK_DATA:  // files have no holes: data up to the end, one hole after it
+    case SEEK_DATA:
     case SEEK_HOLE:
-      if (offset < 0 || offset >= size) return -ENXIO;
-      if (whence == SEEK_HOLE) offset = size;
+      if (offset < 0) return -ENXIO;
+      offset = file->inode().seek_data_or_hole(static_cast<uint64_t>(offset), whence == SEEK_HOLE);
+      if (offset < 0) return offset;
       break;
     default:
       return -EINVAL;
@@ -137,136 +196,17 @@ long sys_ioctl(int fd, unsigned command, uint64_t argument) {
     case FIONCLEX:
       current().files->set_close_on_exec(fd, false);
       return 0;
+    case FIONBIO: {
+      int on;
+      if (!get_user(on, argument)) return -EFAULT;
+      file->flags = on != 0 ? file->flags | O_NONBLOCK : file->flags & ~static_cast<unsigned>(O_NONBLOCK);
+      return 0;
+    }
+    case FIONREAD:
+      if (!file->inode().is_regular()) break;
+      return put_user(argument, static_cast<int>(file->inode().size - file->position)) ? 0 : -EFAULT;
   }
   return file->inode().ioctl(*file, command, argument);
-}
-
-namespace {
-
-// Looks once; how many descriptors have something to say.
-long poll_once(UserAddress fds, unsigned count) {
-  long ready = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    pollfd entry;
-    UserAddress at = fds + i * sizeof(pollfd);
-    if (!get_user(entry, at)) return -EFAULT;
-    entry.revents = 0;
-    if (entry.fd >= 0) {
-      Ref<File> file = current().files->get(entry.fd);
-      short wanted = static_cast<short>(entry.events | POLLERR | POLLHUP);
-      entry.revents = file && !file->path_only() ? file->inode().poll(*file) & wanted : POLLNVAL;
-      ready += entry.revents != 0;
-    }
-    if (!put_user(at + offsetof(pollfd, revents), entry.revents)) return -EFAULT;
-  }
-  return ready;
-}
-
-// Waits until something is ready, a signal, or `timeout_ns` have passed; negative: no limit.
-long poll_until(UserAddress fds, unsigned count, int64_t timeout_ns) {
-  if (count > current().limit(RLIMIT_NOFILE)) return -EINVAL;
-  uint64_t start = now_ns();
-  while (true) {
-    long ready = poll_once(fds, count);
-    if (ready != 0) return ready;
-    if (timeout_ns >= 0 && now_ns() - start >= static_cast<uint64_t>(timeout_ns)) return 0;
-    if (signal_pending(current())) return -EINTR;
-    asm volatile("pause");
-  }
-}
-
-}  // namespace
-
-long sys_poll(UserAddress fds, unsigned count, int timeout_ms) {
-  return poll_until(fds, count, timeout_ms < 0 ? -1 : int64_t{timeout_ms} * 1'000'000);
-}
-
-long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size) {
-  int64_t limit_ns = -1;
-  if (timeout != 0) {
-    timespec time;
-    if (!get_user(time, timeout)) return -EFAULT;
-    if (time.tv_sec < 0 || time.tv_nsec < 0 || time.tv_nsec >= 1'000'000'000) return -EINVAL;
-    limit_ns = min(time.tv_sec, 1'000'000'000l) * 1'000'000'000 + time.tv_nsec;
-  }
-  if (mask == 0) return poll_until(fds, count, limit_ns);
-  SignalSet blocked;
-  if (mask_size != sizeof(blocked)) return -EINVAL;
-  if (!get_user(blocked, mask)) return -EFAULT;
-  SignalSet old = current().signals.blocked;
-  current().signals.blocked = blocked & ~kUnblockable;
-  long ready = poll_until(fds, count, limit_ns);
-  // Pending signals that only the old mask holds back must be delivered under the new one: the frame is built
-  // on the way out, and gives back the old mask.
-  if (ready == -EINTR) {
-    current().signals.restore_mask(old);
-  } else {
-    current().signals.blocked = old;
-  }
-  return ready;
-}
-
-namespace {
-
-struct DirectoryEntry {  // struct linux_dirent64 without its name
-  uint64_t inode;
-  int64_t next;
-  uint16_t length;
-  uint8_t type;
-} __attribute__((packed));
-
-class DirectoryWriter {
- public:
-  DirectoryWriter(UserAddress buffer, unsigned size) : buffer_(buffer), size_(size) {}
-
-  // False when it does not fit or cannot be written; error() tells which.
-  bool add(const Inode& inode, const char* name, size_t name_length, uint64_t next) {
-    size_t length = (sizeof(DirectoryEntry) + name_length + 1 + 7) & ~7ul;
-    if (length > size_ - done_) {
-      error_ = -EINVAL;
-      return false;
-    }
-    alignas(8) char record[sizeof(DirectoryEntry) + 256 + 8] = {};
-    DirectoryEntry header = {inode.number, static_cast<int64_t>(next), static_cast<uint16_t>(length),
-                             static_cast<uint8_t>((inode.mode & S_IFMT) >> 12)};
-    memcpy(record, &header, sizeof(header));
-    memcpy(record + sizeof(header), name, name_length);
-    if (!copy_to_user(buffer_ + done_, record, length)) {
-      error_ = -EFAULT;
-      return false;
-    }
-    done_ += length;
-    return true;
-  }
-  long result() const { return done_ > 0 ? static_cast<long>(done_) : error_; }
-
- private:
-  UserAddress buffer_;
-  size_t size_;
-  size_t done_ = 0;
-  long error_ = 0;
-};
-
-}  // namespace
-
-// Positions: 0 is ".", 1 is "..", then the children in the order in which they were made.
-long sys_getdents64(int fd, UserAddress buffer, unsigned size) {
-  Ref<File> file = current().files->get(fd);
-  if (!file || file->path_only()) return -EBADF;
-  if (!file->inode().is_directory()) return -ENOTDIR;
-  Dentry& directory = file->dentry();
-  DirectoryWriter writer(buffer, size);
-  uint64_t position = file->position;
-  if (position == 0 && writer.add(directory.inode(), ".", 1, 1)) position = 1;
-  if (position == 1 && writer.add(directory.parent().inode(), "..", 2, 2)) position = 2;
-  if (position >= 2) {
-    Dentry* child = directory.first_child();
-    for (uint64_t i = 2; i < position && child != nullptr; ++i) child = child->next_sibling();
-    for (; child != nullptr; child = child->next_sibling(), ++position)
-      if (!writer.add(child->inode(), child->name(), child->name_length(), position + 1)) break;
-  }
-  file->position = position;
-  return writer.result();
 }
 
 }  // namespace mk

@@ -55,4 +55,51 @@ long sys_mincore(uint64_t address, uint64_t length, UserAddress vector) {
   return 0;
 }
 
+long sys_msync(uint64_t address, uint64_t length, int flags) {
+  return current().mm->msync(address, length, flags);
+}
+
+long sys_mlock(uint64_t address, uint64_t length) { return current().mm->mlock(address, length, kVmLocked); }
+
+long sys_mlock2(uint64_t address, uint64_t length, int flags) {
+  if (flags & ~MLOCK_ONFAULT) return -EINVAL;
+  uint64_t lock = kVmLocked | (flags & MLOCK_ONFAULT ? kVmLockOnFault : 0);
+  return current().mm->mlock(address, length, lock);
+}
+
+long sys_munlock(uint64_t address, uint64_t length) { return current().mm->mlock(address, length, 0); }
+
+long sys_mlockall(int flags) { return current().mm->mlockall(static_cast<unsigned>(flags)); }
+
+long sys_munlockall() { return current().mm->munlockall(); }
+
+long sys_mseal(uint64_t address, uint64_t length, uint64_t flags) {
+  return flags != 0 ? -EINVAL : current().mm->mseal(address, length);
+}
+
+// Protection keys, as on a processor without them.
+long sys_pkey_alloc(uint64_t flags, uint64_t rights) {
+  if (flags != 0 || (rights & ~static_cast<uint64_t>(PKEY_ACCESS_MASK))) return -EINVAL;
+  return -ENOSPC;
+}
+
+long sys_pkey_free(int) { return -EINVAL; }
+
+long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key) {
+  return key == -1 ? sys_mprotect(address, length, prot) : -EINVAL;
+}
+
+// Nothing makes a descriptor of a process yet.
+long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int, unsigned flags) {
+  constexpr uint64_t kMaxVectors = 1024;  // UIO_MAXIOV
+  if (flags != 0 || count > kMaxVectors) return -EINVAL;
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t range[2];
+    if (!get_user(range, vector + i * sizeof(range))) return -EFAULT;
+    if (static_cast<int64_t>(range[1]) < 0) return -EINVAL;
+  }
+  (void)fd;
+  return -EBADF;
+}
+
 }  // namespace mk

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Calls that ask about a name: status, access, links, the working directory. The program runs as root, so
-// permission bits only matter where they do for root: a regular file is executable when some x bit is set.
+// Calls that ask about a name: status, access, links. The program runs as root, so permission bits only
+// matter where they do for root: a regular file is executable when some x bit is set.
 #include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
@@ -14,15 +14,16 @@
 namespace mk {
 namespace {
 
-constexpr uint64_t kDeviceNumber = 1;  // of the one file system
 constexpr uint64_t kBlockSize = 4096;
+constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
-uint64_t blocks(const Inode& inode) { return (inode.size + 511) / 512; }
+// st_dev: a number for each file system.
+uint64_t device_number(const Inode& inode) { return 1 + static_cast<uint64_t>(inode.file_system); }
 
 struct stat status_of(const Inode& inode) {
   struct stat status;
   memset(&status, 0, sizeof(status));
-  status.st_dev = kDeviceNumber;
+  status.st_dev = device_number(inode);
   status.st_ino = inode.number;
   status.st_nlink = inode.links;
   status.st_mode = inode.mode;
@@ -31,9 +32,22 @@ struct stat status_of(const Inode& inode) {
   status.st_rdev = inode.device;
   status.st_size = static_cast<long>(inode.size);
   status.st_blksize = kBlockSize;
-  status.st_blocks = static_cast<long>(blocks(inode));
-  status.st_atime = status.st_mtime = status.st_ctime = static_cast<unsigned long>(inode.modified);
+  status.st_blocks = static_cast<long>(inode.blocks());
+  status.st_atime = inode.accessed_ns / kNsPerSecond;
+  status.st_atime_nsec = inode.accessed_ns % kNsPerSecond;
+  status.st_mtime = inode.modified_ns / kNsPerSecond;
+  status.st_mtime_nsec = inode.modified_ns % kNsPerSecond;
+  status.st_ctime = inode.changed_ns / kNsPerSecond;
+  status.st_ctime_nsec = inode.changed_ns % kNsPerSecond;
   return status;
+}
+
+statx_timestamp to_timestamp(uint64_t ns) {
+  statx_timestamp time;
+  memset(&time, 0, sizeof(time));
+  time.tv_sec = static_cast<int64_t>(ns / kNsPerSecond);
+  time.tv_nsec = static_cast<uint32_t>(ns % kNsPerSecond);
+  return time;
 }
 
 struct statx extended_status_of(const Inode& inode) {
@@ -47,26 +61,18 @@ struct statx extended_status_of(const Inode& inode) {
   status.stx_mode = static_cast<uint16_t>(inode.mode);
   status.stx_ino = inode.number;
   status.stx_size = inode.size;
-  status.stx_blocks = blocks(inode);
-  status.stx_atime.tv_sec = status.stx_mtime.tv_sec = status.stx_ctime.tv_sec = inode.modified;
+  status.stx_blocks = inode.blocks();
+  status.stx_atime = to_timestamp(inode.accessed_ns);
+  status.stx_mtime = to_timestamp(inode.modified_ns);
+  status.stx_ctime = to_timestamp(inode.changed_ns);
   status.stx_rdev_major = static_cast<uint32_t>(inode.device >> 8);
   status.stx_rdev_minor = static_cast<uint32_t>(inode.device & 0xff);
-  status.stx_dev_minor = kDeviceNumber;
+  status.stx_dev_minor = static_cast<uint32_t>(device_number(inode));
   return status;
 }
 
-// The file that (directory, path, AT_* flags) names.
-Result<Ref<Dentry>> find(int directory, UserAddress path_address, unsigned flags) {
-  UserPath path(path_address);
-  if (!path.ok()) return Errno{static_cast<int>(-path.error())};
-  if (path.empty() && !(flags & AT_EMPTY_PATH)) return Errno{ENOENT};
-  Result<Ref<Dentry>> base = base_directory(directory, path.text());
-  if (!base.ok() || path.empty()) return base;
-  return resolve(*base, path.text(), flags & AT_SYMLINK_NOFOLLOW ? kNoFollow : 0);
-}
-
 long stat_at(int directory, UserAddress path, unsigned flags, UserAddress out) {
-  Result<Ref<Dentry>> found = find(directory, path, flags);
+  Result<Ref<Dentry>> found = find_at(directory, path, flags);
   if (!found.ok()) return found.error();
   return put_user(out, status_of((*found)->inode())) ? 0 : -EFAULT;
 }
@@ -75,15 +81,23 @@ long access_at(int directory, UserAddress path, int mode, unsigned flags) {
   constexpr int kExecute = 1, kWrite = 2, kRead = 4;
   if (mode & ~(kExecute | kWrite | kRead)) return -EINVAL;
   if (flags & ~static_cast<unsigned>(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return -EINVAL;
-  Result<Ref<Dentry>> found = find(directory, path, flags);
+  Result<Ref<Dentry>> found = find_at(directory, path, flags);
   if (!found.ok()) return found.error();
   const Inode& inode = (*found)->inode();
   if ((mode & kExecute) && inode.is_regular() && !(inode.mode & 0111)) return -EACCES;
-  if ((mode & kWrite) && inode.is_regular()) return -EROFS;
   return 0;
 }
 
 }  // namespace
+
+Result<Ref<Dentry>> find_at(int directory, UserAddress path_address, unsigned flags) {
+  UserPath path(path_address);
+  if (!path.ok()) return Errno{static_cast<int>(-path.error())};
+  if (path.empty() && !(flags & AT_EMPTY_PATH)) return Errno{ENOENT};
+  Result<Ref<Dentry>> base = base_directory(directory, path.text());
+  if (!base.ok() || path.empty()) return base;
+  return resolve(*base, path.text(), flags & AT_SYMLINK_NOFOLLOW ? kNoFollow : 0);
+}
 
 long sys_stat(UserAddress path, UserAddress out) { return stat_at(AT_FDCWD, path, 0, out); }
 long sys_lstat(UserAddress path, UserAddress out) {
@@ -105,7 +119,7 @@ long sys_newfstatat(int directory, UserAddress path, UserAddress out, int flags)
 long sys_statx(int directory, UserAddress path, unsigned flags, unsigned mask, UserAddress out) {
   constexpr unsigned kKnown = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
   if ((flags & ~kKnown) || (mask & STATX__RESERVED)) return -EINVAL;
-  Result<Ref<Dentry>> found = find(directory, path, flags);
+  Result<Ref<Dentry>> found = find_at(directory, path, flags);
   if (!found.ok()) return found.error();
   return put_user(out, extended_status_of((*found)->inode())) ? 0 : -EFAULT;
 }
@@ -118,7 +132,7 @@ long sys_faccessat2(int directory, UserAddress path, int mode, int flags) {
 
 long sys_readlinkat(int directory, UserAddress path, UserAddress buffer, int size) {
   if (size <= 0) return -EINVAL;
-  Result<Ref<Dentry>> found = find(directory, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
+  Result<Ref<Dentry>> found = find_at(directory, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH);
   if (!found.ok()) return found.error();
   char* target = static_cast<char*>(kmalloc(kPathMax));
   if (target == nullptr) return -ENOMEM;
@@ -130,44 +144,6 @@ long sys_readlinkat(int directory, UserAddress path, UserAddress buffer, int siz
 
 long sys_readlink(UserAddress path, UserAddress buffer, int size) {
   return sys_readlinkat(AT_FDCWD, path, buffer, size);
-}
-
-long sys_getcwd(UserAddress buffer, uint64_t size) {
-  char* text = static_cast<char*>(kmalloc(kPathMax));
-  if (text == nullptr) return -ENOMEM;
-  const char* path = path_of(*current().fs->directory, text, kPathMax);
-  long result = -ENAMETOOLONG;
-  if (path != nullptr) {
-    uint64_t length = strlen(path) + 1;
-    result = length > size                        ? -ERANGE
-             : copy_to_user(buffer, path, length) ? static_cast<long>(length)
-                                                  : -EFAULT;
-  }
-  kfree(text);
-  return result;
-}
-
-long sys_chdir(UserAddress path_address) {
-  UserPath path(path_address);
-  if (!path.ok()) return path.error();
-  Result<Ref<Dentry>> found = resolve(current().fs->directory, path.text(), kDirectory);
-  if (!found.ok()) return found.error();
-  current().fs->directory = *found;
-  return 0;
-}
-
-long sys_fchdir(int fd) {
-  Ref<File> file = current().files->get(fd);
-  if (!file) return -EBADF;
-  if (!file->inode().is_directory()) return -ENOTDIR;
-  current().fs->directory = file->dentry_ref();
-  return 0;
-}
-
-long sys_umask(unsigned mask) {
-  uint32_t old = current().fs->umask;
-  current().fs->umask = mask & 0777;
-  return old;
 }
 
 }  // namespace mk

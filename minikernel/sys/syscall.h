@@ -41,6 +41,13 @@ class UserPath {
 // Where the relative path of an *at call starts: AT_FDCWD or a descriptor of a directory.
 Result<Ref<Dentry>> base_directory(int directory_fd, const char* path);
 
+// The file that (directory, path, AT_* flags) names; AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH count.
+Result<Ref<Dentry>> find_at(int directory, UserAddress path, unsigned flags);
+// A descriptor for an open file, the lowest from `lowest` on; -EMFILE, -ENOMEM.
+long install(Ref<File> file, bool close_on_exec, int lowest = 0);
+// RLIMIT_FSIZE is in the way: SIGXFSZ, and -EFBIG.
+long file_too_large();
+
 // Something unimplemented inside a call that exists (an option, a flag): said once per program, like a
 // missing call.
 void log_unimplemented(uint64_t number, const char* detail);
@@ -52,15 +59,24 @@ long sys_readv(int fd, UserAddress vector, uint64_t count);
 long sys_writev(int fd, UserAddress vector, uint64_t count);
 long sys_pread64(int fd, UserAddress buffer, uint64_t size, int64_t offset);
 long sys_pwrite64(int fd, UserAddress buffer, uint64_t size, int64_t offset);
+long sys_preadv(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t unused);
+long sys_pwritev(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t unused);
+long sys_preadv2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t unused, int flags);
+long sys_pwritev2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t unused, int flags);
 long sys_lseek(int fd, int64_t offset, unsigned whence);
 long sys_ioctl(int fd, unsigned command, uint64_t argument);
-long sys_poll(UserAddress fds, unsigned count, int timeout_ms);
-long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size);
+// directories.cpp
 long sys_getdents64(int fd, UserAddress buffer, unsigned size);
+long sys_getcwd(UserAddress buffer, uint64_t size);
+long sys_chdir(UserAddress path);
+long sys_fchdir(int fd);
 // descriptors.cpp
 long sys_open(UserAddress path, int flags, unsigned mode);
 long sys_openat(int directory, UserAddress path, int flags, unsigned mode);
+long sys_openat2(int directory, UserAddress path, UserAddress how, uint64_t size);
+long sys_creat(UserAddress path, unsigned mode);
 long sys_close(int fd);
+long sys_close_range(unsigned first, unsigned last, unsigned flags);
 long sys_dup(int fd);
 long sys_dup2(int from, int to);
 long sys_dup3(int from, int to, int flags);
@@ -76,10 +92,54 @@ long sys_faccessat(int directory, UserAddress path, int mode);
 long sys_faccessat2(int directory, UserAddress path, int mode, int flags);
 long sys_readlink(UserAddress path, UserAddress buffer, int size);
 long sys_readlinkat(int directory, UserAddress path, UserAddress buffer, int size);
-long sys_getcwd(UserAddress buffer, uint64_t size);
-long sys_chdir(UserAddress path);
-long sys_fchdir(int fd);
+// names.cpp
+long sys_mkdir(UserAddress path, unsigned mode);
+long sys_mkdirat(int directory, UserAddress path, unsigned mode);
+long sys_mknod(UserAddress path, unsigned mode, unsigned device);
+long sys_mknodat(int directory, UserAddress path, unsigned mode, unsigned device);
+long sys_symlink(UserAddress target, UserAddress path);
+long sys_symlinkat(UserAddress target, int directory, UserAddress path);
+long sys_link(UserAddress from, UserAddress to);
+long sys_linkat(int from_directory, UserAddress from, int to_directory, UserAddress to, int flags);
+long sys_unlink(UserAddress path);
+long sys_unlinkat(int directory, UserAddress path, int flags);
+long sys_rmdir(UserAddress path);
+long sys_rename(UserAddress from, UserAddress to);
+long sys_renameat(int from_directory, UserAddress from, int to_directory, UserAddress to);
+long sys_renameat2(int from_directory, UserAddress from, int to_directory, UserAddress to, unsigned flags);
+// attributes.cpp
+long sys_chmod(UserAddress path, unsigned mode);
+long sys_fchmod(int fd, unsigned mode);
+long sys_fchmodat(int directory, UserAddress path, unsigned mode);
+long sys_fchmodat2(int directory, UserAddress path, unsigned mode, int flags);
+long sys_chown(UserAddress path, unsigned uid, unsigned gid);
+long sys_lchown(UserAddress path, unsigned uid, unsigned gid);
+long sys_fchown(int fd, unsigned uid, unsigned gid);
+long sys_fchownat(int directory, UserAddress path, unsigned uid, unsigned gid, int flags);
+long sys_utimensat(int directory, UserAddress path, UserAddress times, int flags);
+long sys_futimesat(int directory, UserAddress path, UserAddress times);
+long sys_utimes(UserAddress path, UserAddress times);
+long sys_utime(UserAddress path, UserAddress times);
+long sys_truncate(UserAddress path, int64_t size);
+long sys_ftruncate(int fd, int64_t size);
+long sys_fallocate(int fd, int mode, int64_t offset, int64_t length);
+long sys_fadvise64(int fd, int64_t offset, int64_t length, int advice);
 long sys_umask(unsigned mask);
+// transfers.cpp
+long sys_sendfile(int out, int in, UserAddress offset, uint64_t count);
+long sys_copy_file_range(int in, UserAddress in_offset, int out, UserAddress out_offset, uint64_t count,
+                         unsigned flags);
+// mounts.cpp
+long sys_statfs(UserAddress path, UserAddress out);
+long sys_fstatfs(int fd, UserAddress out);
+long sys_mount(UserAddress source, UserAddress target, UserAddress type, uint64_t flags, UserAddress data);
+long sys_umount2(UserAddress target, int flags);
+long sys_sync();
+long sys_fsync(int fd);
+long sys_syncfs(int fd);
+// memfd.cpp, flock.cpp
+long sys_memfd_create(UserAddress name, unsigned flags);
+long sys_flock(int fd, unsigned operation);
 // memory.cpp
 long sys_mmap(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, int fd, uint64_t offset);
 long sys_munmap(uint64_t address, uint64_t length);
@@ -89,6 +149,17 @@ long sys_mremap(uint64_t address, uint64_t old_length, uint64_t new_length, uint
 long sys_brk(uint64_t address);
 long sys_madvise(uint64_t address, uint64_t length, int advice);
 long sys_mincore(uint64_t address, uint64_t length, UserAddress vector);
+long sys_msync(uint64_t address, uint64_t length, int flags);
+long sys_mlock(uint64_t address, uint64_t length);
+long sys_mlock2(uint64_t address, uint64_t length, int flags);
+long sys_munlock(uint64_t address, uint64_t length);
+long sys_mlockall(int flags);
+long sys_munlockall();
+long sys_mseal(uint64_t address, uint64_t length, uint64_t flags);
+long sys_pkey_alloc(uint64_t flags, uint64_t rights);
+long sys_pkey_free(int key);
+long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key);
+long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice, unsigned flags);
 // process.cpp
 long sys_exit(int code);
 long sys_exit_group(int code);
@@ -148,6 +219,25 @@ long sys_tkill(int tid, int number);
 long sys_tgkill(int tgid, int tid, int number);
 long sys_rt_sigqueueinfo(int pid, int number, UserAddress info);
 long sys_rt_tgsigqueueinfo(int tgid, int tid, int number, UserAddress info);
+// poll.cpp
+long sys_poll(UserAddress fds, unsigned count, int timeout_ms);
+long sys_ppoll(UserAddress fds, unsigned count, UserAddress timeout, UserAddress mask, uint64_t mask_size);
+long sys_select(int count, UserAddress in, UserAddress out, UserAddress priority, UserAddress timeout);
+long sys_pselect6(int count, UserAddress in, UserAddress out, UserAddress priority, UserAddress timeout,
+                  UserAddress mask_and_size);
+long sys_pipe(UserAddress out);
+long sys_pipe2(UserAddress out, int flags);
+long sys_eventfd(unsigned value);
+long sys_eventfd2(unsigned value, int flags);
+// epoll.cpp
+long sys_epoll_create(int size);
+long sys_epoll_create1(int flags);
+long sys_epoll_ctl(int epfd, int operation, int fd, UserAddress event);
+long sys_epoll_wait(int epfd, UserAddress events, int most, int timeout_ms);
+long sys_epoll_pwait(int epfd, UserAddress events, int most, int timeout_ms, UserAddress mask,
+                     uint64_t mask_size);
+long sys_epoll_pwait2(int epfd, UserAddress events, int most, UserAddress timeout, UserAddress mask,
+                      uint64_t mask_size);
 // time.cpp
 long sys_clock_gettime(int clock, UserAddress out);
 long sys_clock_getres(int clock, UserAddress out);

@@ -10,18 +10,19 @@
 #include "lib/string.h"
 #include "mm/frame_allocator.h"
 #include "sys/syscall.h"
+#include "sys/system_name.h"
 
 namespace mk {
 
 long sys_uname(UserAddress out) {
-  // glibc refuses to start below the release it was configured for, so the release is one every libc accepts.
-  static const new_utsname kName = {.sysname = "Linux",
-                                    .nodename = "mmuscope",
-                                    .release = "6.1.0-minikernel",
-                                    .version = "#1 minikernel",
-                                    .machine = "x86_64",
-                                    .domainname = "(none)"};
-  return put_user(out, kName) ? 0 : -EFAULT;
+  new_utsname name = {};
+  memcpy(name.sysname, kSystemName, sizeof(kSystemName));
+  memcpy(name.nodename, kNodeName, sizeof(kNodeName));
+  memcpy(name.release, kRelease, sizeof(kRelease));
+  memcpy(name.version, kVersion, sizeof(kVersion));
+  memcpy(name.machine, "x86_64", sizeof("x86_64"));
+  memcpy(name.domainname, "(none)", sizeof("(none)"));
+  return put_user(out, name) ? 0 : -EFAULT;
 }
 
 long sys_sysinfo(UserAddress out) {
@@ -30,7 +31,10 @@ long sys_sysinfo(UserAddress out) {
   info.uptime = static_cast<long>(now_ns() / 1'000'000'000);
   info.totalram = total_frame_count() * 4096;
   info.freeram = free_frame_count() * 4096;
-  info.procs = 1;
+  {
+    SpinlockGuard guard(tasks_lock);
+    info.procs = static_cast<uint16_t>(task_count());
+  }
   info.mem_unit = 1;
   return put_user(out, info) ? 0 : -EFAULT;
 }

@@ -53,9 +53,11 @@ struct Table {
   SyscallHandler handlers[kHandlers];
 };
 
-// Known and declined without a word, as by a Linux built without it: glibc asks for rseq at every start,
-// busybox for sendfile at every `cat`, and both have another way.
+// Known and declined without a word, as by a Linux built without it: glibc asks for rseq at every start and
+// has another way.
 long declined(const uint64_t*) { return -ENOSYS; }
+// No file has extended attributes.
+long no_attributes(const uint64_t*) { return -EOPNOTSUPP; }
 
 constexpr Table make_table() {
   Table table = {};
@@ -92,6 +94,56 @@ constexpr Table make_table() {
   h[__NR_chdir] = call<sys_chdir>;
   h[__NR_fchdir] = call<sys_fchdir>;
   h[__NR_umask] = call<sys_umask>;
+  h[__NR_preadv] = call<sys_preadv>;
+  h[__NR_pwritev] = call<sys_pwritev>;
+  h[__NR_preadv2] = call<sys_preadv2>;
+  h[__NR_pwritev2] = call<sys_pwritev2>;
+  h[__NR_openat2] = call<sys_openat2>;
+  h[__NR_creat] = call<sys_creat>;
+  h[__NR_close_range] = call<sys_close_range>;
+  h[__NR_mkdir] = call<sys_mkdir>;
+  h[__NR_mkdirat] = call<sys_mkdirat>;
+  h[__NR_mknod] = call<sys_mknod>;
+  h[__NR_mknodat] = call<sys_mknodat>;
+  h[__NR_symlink] = call<sys_symlink>;
+  h[__NR_symlinkat] = call<sys_symlinkat>;
+  h[__NR_link] = call<sys_link>;
+  h[__NR_linkat] = call<sys_linkat>;
+  h[__NR_unlink] = call<sys_unlink>;
+  h[__NR_unlinkat] = call<sys_unlinkat>;
+  h[__NR_rmdir] = call<sys_rmdir>;
+  h[__NR_rename] = call<sys_rename>;
+  h[__NR_renameat] = call<sys_renameat>;
+  h[__NR_renameat2] = call<sys_renameat2>;
+  h[__NR_chmod] = call<sys_chmod>;
+  h[__NR_fchmod] = call<sys_fchmod>;
+  h[__NR_fchmodat] = call<sys_fchmodat>;
+  h[452] = call<sys_fchmodat2>;  // __NR_fchmodat2, newer than the headers
+  h[__NR_chown] = call<sys_chown>;
+  h[__NR_lchown] = call<sys_lchown>;
+  h[__NR_fchown] = call<sys_fchown>;
+  h[__NR_fchownat] = call<sys_fchownat>;
+  h[__NR_utimensat] = call<sys_utimensat>;
+  h[__NR_futimesat] = call<sys_futimesat>;
+  h[__NR_utimes] = call<sys_utimes>;
+  h[__NR_utime] = call<sys_utime>;
+  h[__NR_truncate] = call<sys_truncate>;
+  h[__NR_ftruncate] = call<sys_ftruncate>;
+  h[__NR_fadvise64] = call<sys_fadvise64>;
+  h[__NR_fallocate] = call<sys_fallocate>;
+  h[__NR_sendfile] = call<sys_sendfile>;
+  h[__NR_copy_file_range] = call<sys_copy_file_range>;
+  h[__NR_statfs] = call<sys_statfs>;
+  h[__NR_fstatfs] = call<sys_fstatfs>;
+  h[__NR_mount] = call<sys_mount>;
+  h[__NR_umount2] = call<sys_umount2>;
+  h[__NR_sync] = call<sys_sync>;
+  h[__NR_fsync] = call<sys_fsync>;
+  h[__NR_syncfs] = call<sys_syncfs>;
+  h[__NR_memfd_create] = call<sys_memfd_create>;
+  h[__NR_flock] = call<sys_flock>;
+  h[__NR_fdatasync] = call<sys_fsync>;
+  for (unsigned number = __NR_setxattr; number <= __NR_fremovexattr; ++number) h[number] = no_attributes;
   h[__NR_mmap] = call<sys_mmap>;
   h[__NR_munmap] = call<sys_munmap>;
   h[__NR_mprotect] = call<sys_mprotect>;
@@ -99,6 +151,17 @@ constexpr Table make_table() {
   h[__NR_brk] = call<sys_brk>;
   h[__NR_madvise] = call<sys_madvise>;
   h[__NR_mincore] = call<sys_mincore>;
+  h[__NR_msync] = call<sys_msync>;
+  h[__NR_mlock] = call<sys_mlock>;
+  h[__NR_mlock2] = call<sys_mlock2>;
+  h[__NR_munlock] = call<sys_munlock>;
+  h[__NR_mlockall] = call<sys_mlockall>;
+  h[__NR_munlockall] = call<sys_munlockall>;
+  h[462] = call<sys_mseal>;  // __NR_mseal, newer than the headers
+  h[__NR_pkey_alloc] = call<sys_pkey_alloc>;
+  h[__NR_pkey_free] = call<sys_pkey_free>;
+  h[__NR_pkey_mprotect] = call<sys_pkey_mprotect>;
+  h[__NR_process_madvise] = call<sys_process_madvise>;
   h[__NR_exit] = call<sys_exit>;
   h[__NR_exit_group] = call<sys_exit_group>;
   h[__NR_getpid] = call<sys_getpid>;
@@ -173,8 +236,19 @@ constexpr Table make_table() {
   h[__NR_setreuid] = call<sys_setuid>;
   h[__NR_setregid] = call<sys_setuid>;
   h[__NR_getresgid] = call<sys_getresuid>;
+  h[__NR_select] = call<sys_select>;
+  h[__NR_pselect6] = call<sys_pselect6>;
+  h[__NR_pipe] = call<sys_pipe>;
+  h[__NR_pipe2] = call<sys_pipe2>;
+  h[__NR_eventfd] = call<sys_eventfd>;
+  h[__NR_eventfd2] = call<sys_eventfd2>;
+  h[__NR_epoll_create] = call<sys_epoll_create>;
+  h[__NR_epoll_create1] = call<sys_epoll_create1>;
+  h[__NR_epoll_ctl] = call<sys_epoll_ctl>;
+  h[__NR_epoll_wait] = call<sys_epoll_wait>;
+  h[__NR_epoll_pwait] = call<sys_epoll_pwait>;
+  h[__NR_epoll_pwait2] = call<sys_epoll_pwait2>;
   h[__NR_rseq] = declined;
-  h[__NR_sendfile] = declined;
   return table;
 }
 

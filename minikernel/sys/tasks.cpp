@@ -66,9 +66,12 @@ long read_user_strings(UserAddress array, ArgumentBuffer& out) {
     if (!get_user(string, at)) return -EFAULT;
     if (string == 0) return 0;
     char part[256];
+    size_t total = 0;
     while (true) {
       long length = strncpy_from_user(part, string, sizeof(part));
       if (length < 0) return -EFAULT;
+      total += static_cast<size_t>(length);
+      if (total >= ArgumentBuffer::kMaxString) return -E2BIG;
       bool ended = length < static_cast<long>(sizeof(part));
       if (long error = out.append(part, static_cast<size_t>(length) + (ended ? 1 : 0)); error < 0)
         return error;

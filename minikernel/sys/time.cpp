@@ -2,7 +2,6 @@
 //
 // Clocks and sleeping. All clocks are the one counter of arch/x86_64/clock.h; the wall clock starts at a
 // fixed date, so that runs repeat.
-#include <asm/unistd.h>
 #include <linux/time.h>
 
 #include "arch/x86_64/clock.h"
@@ -148,25 +147,59 @@ TimeValue to_time_value(uint64_t ns) {
   return {static_cast<int64_t>(ns / kNsPerSecond), static_cast<int64_t>(ns % kNsPerSecond / 1000)};
 }
 
-uint64_t real_timer_expires(Timer& timer) {
-  auto& interval = reinterpret_cast<IntervalTimer&>(timer);  // its first member
-  siginfo_t info = {};
-  info.si_signo = SIGALRM;
-  info.si_code = SI_KERNEL;
+// With tasks_lock held. Processor time is not split into the program's and the kernel's: both clocks show the
+// sum.
+uint64_t clock_of(const IntervalTimer& timer) {
+  return timer.which == ITIMER_REAL ? now_ns() : usage_of(*timer.process).run_ns;
+}
+
+// When to look next, by now_ns().
+uint64_t next_look(const IntervalTimer& timer, uint64_t clock) {
+  constexpr uint64_t kLeastNs = 100'000;
+  if (timer.expires == kNever) return kNever;
+  if (timer.which == ITIMER_REAL) return timer.expires;
+  return now_ns() + max(timer.expires - min(timer.expires, clock), kLeastNs);
+}
+
+uint64_t interval_timer_expires(Timer& expired) {
+  auto& timer = reinterpret_cast<IntervalTimer&>(expired);  // its first member
   SpinlockGuard guard(tasks_lock);
-  send_process_signal_locked(*interval.process, info);
-  return interval.interval_ns == 0 ? kNever : timer.expires + interval.interval_ns;
+  uint64_t clock = clock_of(timer);
+  if (clock >= timer.expires) {
+    constexpr int kSignalOf[] = {SIGALRM, SIGVTALRM, SIGPROF};
+    siginfo_t info = {};
+    info.si_signo = kSignalOf[timer.which];
+    info.si_code = SI_KERNEL;
+    send_process_signal_locked(*timer.process, info);
+    timer.expires = timer.interval_ns == 0 ? kNever : max(timer.expires + timer.interval_ns, clock);
+  }
+  return next_look(timer, clock);
+}
+
+uint64_t time_left(const IntervalTimer& timer) {
+  SpinlockGuard guard(tasks_lock);
+  if (timer.expires == kNever) return 0;
+  uint64_t clock = clock_of(timer);
+  return timer.expires > clock ? timer.expires - clock : 1;
 }
 
 // Gives what was left.
-uint64_t set_real_timer(uint64_t value_ns, uint64_t interval_ns) {
-  IntervalTimer& timer = current().process->real_timer;
-  uint64_t left = timer.timer.queued && timer.timer.expires > now_ns() ? timer.timer.expires - now_ns() : 0;
+uint64_t set_interval_timer(int which, uint64_t value_ns, uint64_t interval_ns) {
+  IntervalTimer& timer = current().process->interval_timers[which];
   stop_timer(timer.timer);
   timer.process = current().process.raw();
-  timer.interval_ns = interval_ns;
-  timer.timer.function = real_timer_expires;
-  if (value_ns != 0) start_timer(timer.timer, now_ns() + value_ns);
+  timer.which = which;
+  uint64_t left = time_left(timer);
+  uint64_t look = kNever;
+  {
+    SpinlockGuard guard(tasks_lock);
+    uint64_t clock = clock_of(timer);
+    timer.interval_ns = interval_ns;
+    timer.timer.function = interval_timer_expires;
+    timer.expires = value_ns != 0 ? clock + value_ns : kNever;
+    look = next_look(timer, clock);
+  }
+  start_timer(timer.timer, look);
   return left;
 }
 
@@ -182,30 +215,22 @@ long sys_setitimer(int which, UserAddress in, UserAddress out) {
   IntervalValue wanted = {};
   if (in != 0 && !get_user(wanted, in)) return -EFAULT;
   if (!valid(wanted.interval) || !valid(wanted.value)) return -EINVAL;
-  if (which != ITIMER_REAL) {
-    log_unimplemented(__NR_setitimer, "timers of processor time");
-    return -EINVAL;
-  }
-  uint64_t old_interval = current().process->real_timer.interval_ns;
-  uint64_t left = set_real_timer(to_ns(wanted.value), to_ns(wanted.interval));
+  uint64_t old_interval = current().process->interval_timers[which].interval_ns;
+  uint64_t left = set_interval_timer(which, to_ns(wanted.value), to_ns(wanted.interval));
   IntervalValue old = {to_time_value(old_interval), to_time_value(left)};
   return out != 0 && !put_user(out, old) ? -EFAULT : 0;
 }
 
 long sys_getitimer(int which, UserAddress out) {
   if (which < ITIMER_REAL || which > ITIMER_PROF) return -EINVAL;
-  const IntervalTimer& timer = current().process->real_timer;
-  IntervalValue now = {};
-  if (which == ITIMER_REAL) {
-    bool runs = timer.timer.queued && timer.timer.expires > now_ns();
-    now = {to_time_value(timer.interval_ns), to_time_value(runs ? timer.timer.expires - now_ns() : 0)};
-  }
+  const IntervalTimer& timer = current().process->interval_timers[which];
+  IntervalValue now = {to_time_value(timer.interval_ns), to_time_value(time_left(timer))};
   return put_user(out, now) ? 0 : -EFAULT;
 }
 
 // Rounded to seconds, up when anything is left.
 long sys_alarm(unsigned seconds) {
-  uint64_t left = set_real_timer(seconds * static_cast<uint64_t>(kNsPerSecond), 0);
+  uint64_t left = set_interval_timer(ITIMER_REAL, seconds * static_cast<uint64_t>(kNsPerSecond), 0);
   return static_cast<long>((left + kNsPerSecond - 1) / kNsPerSecond);
 }
 

@@ -40,6 +40,8 @@ class Pte {
   static constexpr uint64_t kPin = 1ul << 53;
   static constexpr uint64_t kPinWrite = 1ul << 54;
   static constexpr uint64_t kExecuteDisable = 1ul << 63;
+  // In an entry that maps no page: a marker, which says something about the address (Linux's pte_marker).
+  static constexpr uint64_t kGuardMarker = 1ul << 12;  // MADV_GUARD_INSTALL: every access is refused
   static constexpr uint64_t kFrameMask = 0x000ffffffffff000;
 
   constexpr Pte() = default;
@@ -52,6 +54,7 @@ class Pte {
   constexpr bool present() const { return has(kPresent); }
   // A frame belongs to the entry, whether or not it may be accessed (Linux's pte_present).
   constexpr bool maps_page() const { return (value_ & (kPresent | kProtNone)) != 0; }
+  constexpr bool guard() const { return !maps_page() && has(kGuardMarker); }
   constexpr Pfn pfn() const { return (value_ & kFrameMask) >> 12; }
 
   constexpr bool has(uint64_t bits) const { return (value_ & bits) == bits; }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fs/event_fd.h"
+
+#include <linux/poll.h>
+
+#include "mm/user_memory.h"
+#include "proc/wait_queue.h"
+
+namespace mk {
+namespace {
+
+constexpr uint64_t kMostValue = UINT64_MAX - 1;
+
+class EventFd final : public Inode {
+ public:
+  EventFd(uint64_t value, bool semaphore) : Inode(0600), value_(value), semaphore_(semaphore) {}
+
+  long read(File& file, uint64_t, UserBuffer buffer) override {
+    if (buffer.size < sizeof(uint64_t)) return -EINVAL;
+    uint64_t taken = 0;
+    long error = wait(file, [&] { return take(taken); });
+    if (error < 0) return error;
+    changed_.wake();
+    return put_user(buffer.address, taken) ? static_cast<long>(sizeof(taken)) : -EFAULT;
+  }
+  long write(File& file, uint64_t, UserBuffer buffer) override {
+    uint64_t more;
+    if (buffer.size < sizeof(more)) return -EINVAL;
+    if (!get_user(more, buffer.address)) return -EFAULT;
+    if (more > kMostValue) return -EINVAL;
+    long error = wait(file, [&] { return add(more); });
+    if (error < 0) return error;
+    changed_.wake();
+    return sizeof(more);
+  }
+  short poll(File&) override {
+    SpinlockGuard guard(lock_);
+    return static_cast<short>((value_ > 0 ? POLLIN | POLLRDNORM : 0) |
+                              (value_ < kMostValue ? POLLOUT | POLLWRNORM : 0));
+  }
+  WaitQueue* poll_queue() override { return &changed_; }
+
+ private:
+  template <typename Try>
+  long wait(const File& file, Try attempt) {
+    if (file.flags & O_NONBLOCK) return attempt() ? 0 : -EAGAIN;
+    return sleep_until(changed_, attempt);
+  }
+  bool take(uint64_t& taken) {
+    SpinlockGuard guard(lock_);
+    if (value_ == 0) return false;
+    taken = semaphore_ ? 1 : value_;
+    value_ -= taken;
+    return true;
+  }
+  bool add(uint64_t more) {
+    SpinlockGuard guard(lock_);
+    if (more > kMostValue - value_) return false;
+    value_ += more;
+    return true;
+  }
+
+  Spinlock lock_;
+  WaitQueue changed_;
+  uint64_t value_;
+  const bool semaphore_;
+};
+
+}  // namespace
+
+Result<Ref<File>> make_event_fd(uint32_t value, bool semaphore, unsigned flags) {
+  Ref<Inode> inode = Ref<Inode>(make<EventFd>(value, semaphore));
+  if (!inode) return Errno{ENOMEM};
+  return open_nameless(inode, "anon_inode:[eventfd]", O_RDWR | flags);
+}
+
+}  // namespace mk

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Pages faulted in ahead of use: Linux's __mm_populate and faultin_page_range (mm/gup.c), for MAP_POPULATE,
+// locked memory and MADV_POPULATE_*. mmap_lock is taken for reading, for a few pages at a time, so that a
+// large range keeps nobody else away from the address space.
+//
+//              | nothing mapped | not accessible | beyond a file's end, guarded | memory is out
+//   kMap       | skipped        | skipped        | skipped                      | rest of the area skipped
+//   kLock      | skipped        | -EFAULT        | -EFAULT                      | -ENOMEM
+//   kRead/Write| -ENOMEM        | -EINVAL        | -EFAULT                      | -ENOMEM
+#include "mm/address_space.h"
+#include "mm/user_memory.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+constexpr uint64_t kStep = 64 * kPageSize;
+
+bool is_advice(Populate why) { return why == Populate::kRead || why == Populate::kWrite; }
+
+// One of the rights that the area must give.
+uint64_t needed_right(Populate why) {
+  if (why == Populate::kRead) return kVmRead;
+  if (why == Populate::kWrite) return kVmWrite;
+  return kVmAccess;
+}
+
+// Shared pages are not written ahead: that would only make them dirty.
+bool faults_for_writing(const Vma& vma, Populate why) {
+  if (is_advice(why)) return why == Populate::kWrite;
+  return (vma.flags & kVmWrite) && vma.is_private();
+}
+
+}  // namespace
+
+long AddressSpace::populate(uint64_t start, uint64_t end, Populate why) {
+  for (uint64_t at = start; at < end;) {
+    MmapReadGuard guard(mmap_lock_);
+    Vma* vma = vmas_.find_intersection(at, end);
+    bool hole = vma == nullptr || vma->start > at;
+    if (hole && is_advice(why)) return -ENOMEM;
+    if (vma == nullptr) return 0;
+    at = max(at, vma->start);
+    uint64_t stop = min(min(vma->end, end), at + kStep);
+    long error = populate_area(*vma, at, stop, why);
+    if (error < 0 && why != Populate::kMap) return error;
+    at = error < 0 ? min(vma->end, end) : stop;
+    if (kill_pending(current())) return -EINTR;
+  }
+  return 0;
+}
+
+long AddressSpace::populate_area(Vma& vma, uint64_t start, uint64_t end, Populate why) {
+  if (!is_advice(why) && (vma.flags & kVmLockOnFault)) return 0;
+  if ((vma.flags & needed_right(why)) == 0) return is_advice(why) ? -EINVAL : -EFAULT;
+  Access access = faults_for_writing(vma, why) ? Access::kWrite : Access::kRead;
+  for (uint64_t at = start; at < end; at += kPageSize) {
+    FaultOutcome outcome = handle_mm_fault(vma, at, access);
+    if (outcome == FaultOutcome::kOutOfMemory) return -ENOMEM;
+    if (outcome == FaultOutcome::kSigbus || outcome == FaultOutcome::kSigsegv) return -EFAULT;
+  }
+  return 0;
+}
+
+}  // namespace mk

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// From file to file inside the kernel: sendfile(2) and copy_file_range(2). Data passes through a page of the
+// kernel. The source is a regular file; sendfile's target is whatever can be written.
+#include <linux/fs.h>
+
+#include "fs/file.h"
+#include "sys/syscall.h"
+
+namespace mk {
+namespace {
+
+constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
+constexpr size_t kPart = 4096;
+
+// An end of a transfer: at an offset the caller gave, or at the file's own position.
+struct End {
+  File& file;
+  uint64_t offset;
+  bool own;
+
+  void finish(UserAddress out) const {
+    if (own) {
+      __atomic_store_n(&file.position, offset, __ATOMIC_RELAXED);
+    } else {
+      put_user(out, offset);
+    }
+  }
+};
+
+long copy(End& from, End& to, uint64_t bytes) {
+  char* buffer = static_cast<char*>(kmalloc(kPart));
+  if (buffer == nullptr) return -ENOMEM;
+  uint64_t done = 0;
+  long moved = 0;
+  while (done < bytes) {
+    moved = from.file.inode().read_kernel(from.offset, buffer, min(bytes - done, kPart));
+    if (moved <= 0) break;
+    long read = moved;
+    moved = to.file.inode().write_kernel(to.file, to.offset, buffer, static_cast<size_t>(read));
+    if (moved <= 0) break;
+    from.offset += static_cast<uint64_t>(moved);
+    to.offset += static_cast<uint64_t>(moved);
+    done += static_cast<uint64_t>(moved);
+    if (moved < read) break;
+  }
+  kfree(buffer);
+  return done > 0 ? static_cast<long>(done) : moved;
+}
+
+// False when the address cannot be read; a null address is the file's own position.
+bool get_offset(UserAddress address, const File& file, uint64_t& offset) {
+  offset = file.position;
+  return address == 0 || get_user(offset, address);
+}
+
+}  // namespace
+
+long sys_sendfile(int out, int in, UserAddress offset_address, uint64_t count) {
+  Ref<File> from = current().files->get(in);
+  if (!from || !from->readable()) return -EBADF;
+  uint64_t offset = 0;
+  if (!get_offset(offset_address, *from, offset)) return -EFAULT;
+  if (offset_address != 0 && !from->inode().seekable()) return -ESPIPE;
+  Ref<File> to = current().files->get(out);
+  if (!to || !to->writable()) return -EBADF;
+  if (static_cast<int64_t>(offset) < 0 || static_cast<int64_t>(offset + count) < 0) return -EINVAL;
+  if (!from->inode().is_regular() || to->appends()) return -EINVAL;
+  End source{*from, offset, offset_address == 0};
+  End target{*to, to->position, true};
+  long done = copy(source, target, min(count, kMaxTransfer));
+  if (done > 0) {
+    source.finish(offset_address);
+    if (to->inode().seekable()) target.finish(0);
+  }
+  return done;
+}
+
+long sys_copy_file_range(int in, UserAddress in_address, int out, UserAddress out_address, uint64_t count,
+                         unsigned flags) {
+  Ref<File> from = current().files->get(in);
+  Ref<File> to = current().files->get(out);
+  if (!from || !to || from->path_only() || to->path_only()) return -EBADF;
+  uint64_t from_offset = 0, to_offset = 0;
+  if (!get_offset(in_address, *from, from_offset) || !get_offset(out_address, *to, to_offset)) return -EFAULT;
+  if (flags != 0) return -EINVAL;
+  if (from->inode().is_directory() || to->inode().is_directory()) return -EISDIR;
+  if (!from->inode().is_regular() || !to->inode().is_regular()) return -EINVAL;
+  if (!from->readable() || !to->writable() || to->appends()) return -EBADF;
+  if (from_offset + count < from_offset || to_offset + count < to_offset) return -EOVERFLOW;
+  uint64_t size = from->inode().size;
+  count = from_offset >= size ? 0 : min(count, size - from_offset);
+  bool overlap = from_offset < to_offset + count && to_offset < from_offset + count;
+  if (&from->inode() == &to->inode() && overlap) return -EINVAL;
+  End source{*from, from_offset, in_address == 0};
+  End target{*to, to_offset, out_address == 0};
+  long done = copy(source, target, min(count, kMaxTransfer));
+  if (done > 0) {
+    source.finish(in_address);
+    target.finish(out_address);
+  }
+  return done;
+}
+
+}  // namespace mk
