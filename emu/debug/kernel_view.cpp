@@ -221,7 +221,10 @@ void KernelView::read_list(Reading& reading, std::vector<TaskView>& found) const
 
 Expected<TaskList> KernelView::tasks() const {
   TaskList list;
+  bool booted = false;  // before, there is no list, and perhaps no memory where it will be
   for (unsigned cpu = 0; cpu < target_.cpu_count(); ++cpu) {
+    const auto here = per_cpu(cpu);
+    booted |= here && *here;
     const auto task = current_task(cpu);
     if (!task)
       list.problem = task.error().message;
@@ -229,7 +232,7 @@ Expected<TaskList> KernelView::tasks() const {
       list.tasks.push_back(**task);
   }
   Reading reading(*this);
-  read_list(reading, list.tasks);
+  if (booted) read_list(reading, list.tasks);
   if (reading.failed()) list.problem = reading.error().error().message;
   if (list.tasks.empty() && !list.problem.empty()) return fail(ErrorKind::kData, list.problem);
   std::ranges::sort(list.tasks, {},
