@@ -74,7 +74,7 @@ struct Live {
     for (std::string word; split >> word;)
       (word.contains('=') ? command_line : arguments) += (word.contains('=') ? ' ' : '\0') + word;
     files.add_file("/bin/program", contents(GUEST_PROGRAMS "/" + program), 0755);
-    files.add_file("/etc/init.argv", {arguments.begin(), std::next(arguments.end())}, 0644);
+    files.add_file("/etc/init.argv", {arguments.data(), arguments.data() + arguments.size() + 1}, 0644);
     const BootImage image{kernel(), command_line, files.pack()};
     auto made = Machine::create(config, image, console, console, [](const std::string&) {});
     EXPECT_TRUE(made) << made.error().message;
