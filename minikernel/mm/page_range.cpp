@@ -41,9 +41,7 @@ void AddressSpace::change_protection(const Vma& vma, uint64_t start, uint64_t en
     bool writable = really_writable(old, vma);
     Pte wanted = with_protection(old, vma, writable);
     if (wanted == old) return;
-    // The processor may set A or D until the entry has changed: those bits are kept.
-    Pte seen = set_pte(entry, wanted);
-    if (seen != old) set_pte(entry, with_protection(seen, vma, writable));
+    modify_pte(entry, [&](Pte seen) { return with_protection(seen, vma, writable); });
     if (allows_less(wanted, old)) batch.changed(linear);
   });
   batch.flush();
