@@ -5,10 +5,14 @@
 // inside the operation, so an operation may fault and must hold no spinlock. Offsets and sizes are bytes.
 // Operations return a byte count (or 0) or -errno.
 //
+// io_lock, which may sleep, makes changes of a regular file's contents one step each (Linux's i_rwsem):
+// whoever calls write(), append() or write_kernel() holds it, truncate() and allocate() take it. Pipes and
+// devices do without.
+//
 // Pages: a mappable file gives page frames by get_page(), with a reference for the caller. Whoever shortens a
-// file takes the pages out of it first and then out of page tables (unmap_mapping_range): a fault that holds
-// its page-table lock from get_page() until the entry stands can therefore never leave a page mapped that the
-// file has lost.
+// file changes its size first and then takes the pages out of page tables (unmap_mapping_range, which takes
+// each mmap_lock for writing): a fault holds its mmap_lock from get_page() until the entry stands, and can
+// therefore never leave a page mapped that the file has lost.
 #pragma once
 
 #include <asm/errno.h>
@@ -21,13 +25,13 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "mm/frame_allocator.h"
+#include "proc/wait_queue.h"
 
 namespace mk {
 
 class Dentry;
 class File;
 class Inode;
-class WaitQueue;
 
 struct UserBuffer {
   uint64_t address;
@@ -40,7 +44,6 @@ inline constexpr uint64_t make_device(uint32_t major, uint32_t minor) {
 
 // Which file system a file seems to be in: st_dev, statfs, and what can be created in its directories.
 enum class FileSystem : uint8_t { kRoot, kProc, kSys, kNameless };
-class Inode;
 
 // Takes pages [first, first + count) of a file out of every page table; with `even_cows` also the copies that
 // private mappings made of them (truncation, Linux's unmap_mapping_range). Called without a spinlock held.
@@ -54,6 +57,8 @@ class Inode : public RefCounted {
   bool is_directory() const { return S_ISDIR(mode); }
   bool is_regular() const { return S_ISREG(mode); }
   bool is_symlink() const { return S_ISLNK(mode); }
+
+  Mutex io_lock;
 
   virtual long read(File&, uint64_t, UserBuffer) { return is_directory() ? -EISDIR : -EINVAL; }
   virtual long write(File&, uint64_t, UserBuffer) { return -EINVAL; }

@@ -22,6 +22,7 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "lib/spinlock.h"
+#include "mm/gup.h"
 #include "mm/mmap_lock.h"
 #include "mm/vma.h"
 
@@ -69,8 +70,8 @@ struct PageCounts {
 
 // Which entries of a range are dropped (Linux's zap_details).
 struct ZapRules {
-  bool markers = false;             // markers, too
-  const Vma* file_pages = nullptr;  // only the file's own pages in that area, not copies of them
+  bool markers = false;          // markers, too
+  bool only_file_pages = false;  // not the copies that private areas have of them
 };
 
 // Why pages are faulted in ahead, which decides what a page means that cannot be.
@@ -164,6 +165,14 @@ class AddressSpace : public RefCounted {
   // Entries changed whose flush is still owed (Linux's tlb_flush_pending); TlbBatch counts.
   uint32_t tlb_flush_pending = 0;
   ShareGroup* share_group = nullptr;  // mm/cow/pte_group.cpp
+  bool has_pinned = false;            // somebody has ever pinned a page of it (Linux's MMF_HAS_PINNED)
+
+  // A reference to the page at `address` (mm/gup.cpp), with mmap_lock held for reading. -EFAULT, -ENOMEM.
+  long follow_page(uint64_t address, PageRef& ref);
+  // Copies what is in one page, faulted in if need be, without a reference to it. As follow_page();
+  // kFollWrite is not for it.
+  long read_page(uint64_t address, void* out, size_t bytes, unsigned follow);
+  MmapLock& mmap_lock() { return mmap_lock_; }
   uint64_t data_pages() const { return data_pages_; }
 
   Ref<File> executable;
@@ -224,11 +233,12 @@ class AddressSpace : public RefCounted {
   FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access);
   FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry);
   FaultOutcome copy_page(Vma& vma, uint64_t address, Pte* entry);
-  void map_new_page(const Vma& vma, Pte* entry, Pfn pfn);
-  void replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn);
+  FaultOutcome unshare_page(Vma& vma, uint64_t address, Pte* entry);
+  void replace_page(uint64_t address, Pte* entry, Pte replacement);
   void count_rss(int64_t pages);
   long copy_areas(AddressSpace& child);
   long copy_page_range(AddressSpace& child, const Vma& vma);
+  Pte new_page_entry(const Vma& vma, Pfn pfn);
   bool expand_stack(Vma& vma, uint64_t address);
   Pfn fault_in(uint64_t address, Access access);
   template <typename Visit>

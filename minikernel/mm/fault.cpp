@@ -83,7 +83,7 @@ FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access ac
   Pte now = read_pte(entry);
   if (now.none()) return vma.anonymous() ? do_anonymous_page(vma, entry, access) : FaultOutcome::kSpurious;
   if (now.guard()) return FaultOutcome::kSigsegv;
-  KASSERT(now.present());  // an area that allows nothing has refused the access
+  KASSERT(now.maps_page());
   if (access == Access::kWrite && !now.writable()) return do_wp_page(vma, address, entry);
   // The entry allows the access: another CPU was faster, or the TLB held an older one, and this fault has
   // dropped it (SDM Vol. 3, 4.10.4.1).
@@ -102,7 +102,7 @@ FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access
   Pfn pfn = alloc_zeroed_frame();
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
   vma.has_anon_pages = true;
-  map_new_page(vma, entry, pfn);
+  set_pte(entry, new_page_entry(vma, pfn));
   count_rss(1);
   return FaultOutcome::kAnonZero;
 }
@@ -130,30 +130,32 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   if (copies) {
     frame_put(source);
     vma.has_anon_pages = true;
-    map_new_page(vma, entry, copy);
+    set_pte(entry, new_page_entry(vma, copy));
     count_vm_event(VmEvent::kCowCopy);
     return FaultOutcome::kCopy;
   }
   cow().map_file(source);
   bool writes = access == Access::kWrite;
-  Pte now = Pte::for_frame(source, Pte::kAccessed | (writes ? kWritten : 0));
+  Pte now = Pte::for_frame(source, Pte::kFile | Pte::kAccessed | (writes ? kWritten : 0));
   set_pte(entry, with_protection(now, vma, !vma.is_private() && (vma.flags & kVmWrite)));
   return FaultOutcome::kFilePage;
 }
 
-// A write to a page that is there and may not be written yet, in an area that allows it.
+// A write to a page that is there and may not be written yet, in an area that allows it; or that is forced,
+// and then leaves the page the address space's own but W away (Linux's maybe_mkwrite).
 FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry) {
   Pte now = read_pte(entry);
   uint64_t bits = 0;
   if (!vma.is_private() || (!now.special() && cow().may_reuse(*this, vma, now, bits))) {
-    set_pte(entry, now.with(Pte::kWrite | Pte::kAccessed | kWritten | bits));
+    bits |= Pte::kAccessed | kWritten | (vma.flags & kVmWrite ? Pte::kWrite : 0);
+    modify_pte(entry, [&](Pte seen) { return seen.with(bits); });
     count_vm_event(VmEvent::kCowReuse);
     return FaultOutcome::kReuse;
   }
   if (!now.special()) return copy_page(vma, address, entry);
   Pfn pfn = alloc_zeroed_frame();  // instead of copying the zero page
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
-  replace_page(vma, address, entry, pfn);
+  replace_page(address, entry, new_page_entry(vma, pfn));
   count_rss(1);
   return FaultOutcome::kAnonZero;
 }
@@ -165,24 +167,47 @@ FaultOutcome AddressSpace::copy_page(Vma& vma, uint64_t address, Pte* entry) {
   if (__atomic_load_n(&tlb_flush_pending, __ATOMIC_SEQ_CST) != 0)
     flush_tlb(page_table_, address, address + kPageSize);
   memcpy(bytes_of(pfn), bytes_of(read_pte(entry).pfn()), kPageSize);
-  replace_page(vma, address, entry, pfn);
+  replace_page(address, entry, new_page_entry(vma, pfn));
   vma.has_anon_pages = true;
   count_vm_event(VmEvent::kCowCopy);
   return FaultOutcome::kCopy;
 }
 
-// Puts a frame that is this address space's own, and written, where none was.
-void AddressSpace::map_new_page(const Vma& vma, Pte* entry, Pfn pfn) {
-  Pte written = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | kWritten);
-  set_pte(entry, with_protection(written, vma, vma.flags & kVmWrite));
+// Makes a page the address space's own before somebody takes a reference for reading: by taking it over, or
+// by a copy that stays as read-only as the page was (Linux's FAULT_FLAG_UNSHARE).
+FaultOutcome AddressSpace::unshare_page(Vma& vma, uint64_t address, Pte* entry) {
+  constexpr uint64_t kKept = Pte::kUffdWp | Pte::kSoftDirty;
+  Pte now = read_pte(entry);
+  uint64_t bits = 0;
+  if (!now.special() && cow().may_reuse(*this, vma, now, bits)) {
+    modify_pte(entry, [&](Pte seen) { return seen.with(bits); });
+    return FaultOutcome::kReuse;
+  }
+  Pfn pfn = alloc_frame();
+  if (pfn == 0) return FaultOutcome::kOutOfMemory;
+  if (__atomic_load_n(&tlb_flush_pending, __ATOMIC_SEQ_CST) != 0)
+    flush_tlb(page_table_, address, address + kPageSize);
+  memcpy(bytes_of(pfn), bytes_of(now.pfn()), kPageSize);
+  Pte copy = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | (now.value() & kKept));
+  replace_page(address, entry, with_protection(copy, vma, false));
+  if (now.special()) count_rss(1);
+  vma.has_anon_pages = true;
+  count_vm_event(VmEvent::kCowUnshare);
+  return FaultOutcome::kCopy;
 }
 
-// The same where another one was. No CPU may see the old one once another sees the new one: in between nobody
-// sees either (Linux's ptep_clear_flush).
-void AddressSpace::replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn) {
+// Of a frame that is the address space's own, and written.
+Pte AddressSpace::new_page_entry(const Vma& vma, Pfn pfn) {
+  Pte written = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | kWritten);
+  return with_protection(written, vma, vma.flags & kVmWrite);
+}
+
+// Puts an entry of another frame in an entry's place. No CPU may see the old frame once another sees the new
+// one: in between nobody sees either (Linux's ptep_clear_flush).
+void AddressSpace::replace_page(uint64_t address, Pte* entry, Pte replacement) {
   Pte old = set_pte(entry, Pte());
   flush_tlb(page_table_, address, address + kPageSize);
-  map_new_page(vma, entry, pfn);
+  set_pte(entry, replacement);
   if (old.special()) return;
   cow().unmap(old);
   cow().drop_copied(old.pfn());

@@ -10,8 +10,6 @@
 namespace mk {
 namespace {
 
-constexpr uint64_t kVmSoftDirty = 0x08000000;
-
 constexpr uint64_t kMapSoftDirty = 1ul << 55;
 constexpr uint64_t kMapExclusive = 1ul << 56;
 constexpr uint64_t kMapUffdWp = 1ul << 57;
@@ -19,20 +17,13 @@ constexpr uint64_t kMapFile = 1ul << 61;
 constexpr uint64_t kMapSwap = 1ul << 62;
 constexpr uint64_t kMapPresent = 1ul << 63;
 
-// Whether the frame is the file's and not a private copy.
-bool is_file_page(const Vma& vma, uint64_t address, Pfn pfn) {
-  if (vma.anonymous()) return false;
-  if (!vma.is_private()) return true;
-  return vma.file->inode().cached_page(vma.file_offset(address) / kPageSize) == pfn;
-}
-
 unsigned mappings_of(Pfn pfn, bool file_page) {
   unsigned count = frame_count(pfn);
   return max(1u, file_page ? count - 1 : count);
 }
 
-void count_page(PageCounts& counts, const Vma& vma, uint64_t address, Pte entry) {
-  bool file_page = is_file_page(vma, address, entry.pfn());
+void count_page(PageCounts& counts, const Vma& vma, Pte entry) {
+  bool file_page = entry.has(Pte::kFile);
   bool shmem = file_page && vma.file->inode().file_system == FileSystem::kNameless;
   ++(!file_page ? counts.anonymous : shmem ? counts.shmem : counts.file);
   unsigned mappings = mappings_of(entry.pfn(), file_page);
@@ -46,7 +37,7 @@ void count_page(PageCounts& counts, const Vma& vma, uint64_t address, Pte entry)
   if (dirty) counts.proportional_dirty += kPageSize / mappings;
 }
 
-uint64_t pagemap_word(const Vma& vma, uint64_t address, Pte entry) {
+uint64_t pagemap_word(const Vma& vma, Pte entry) {
   uint64_t word = vma.flags & kVmSoftDirty ? kMapSoftDirty : 0;
   if (entry.none()) return word;
   if (entry.has(Pte::kSoftDirty)) word |= kMapSoftDirty;
@@ -54,7 +45,7 @@ uint64_t pagemap_word(const Vma& vma, uint64_t address, Pte entry) {
   if (!entry.maps_page()) return word | kMapSwap;
   word |= kMapPresent | entry.pfn();
   if (entry.special()) return word;
-  bool file_page = is_file_page(vma, address, entry.pfn());
+  bool file_page = entry.has(Pte::kFile);
   if (file_page) word |= kMapFile;
   if (mappings_of(entry.pfn(), file_page) == 1) word |= kMapExclusive;
   return word;
@@ -78,13 +69,9 @@ void PageCounts::add(const PageCounts& other) {
 
 PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
   PageCounts counts;
-  page_table_.for_each(vma.start, vma.end, [&](uint64_t linear, Pte* entry) {
+  page_table_.for_each(vma.start, vma.end, [&](uint64_t, Pte* entry) {
     Pte now = read_pte(entry);
-    if (now.maps_page() && !now.special()) {
-      count_page(counts, vma, linear, now);
-    } else if (!now.none() && !now.maps_page()) {
-      ++counts.swap;
-    }
+    if (now.maps_page() && !now.special()) count_page(counts, vma, now);  // markers are no swapped pages
   });
   return counts;
 }
@@ -103,11 +90,11 @@ void AddressSpace::pagemap_entries(uint64_t address, uint64_t* out, size_t pages
     for (uint64_t at = max(address, vma->start); at < min(end, vma->end); at += kPageSize) {
       Pte* entry = page_table_.find(at);
       if (entry == nullptr) {
-        out[(at - address) / kPageSize] = pagemap_word(*vma, at, Pte());
+        out[(at - address) / kPageSize] = pagemap_word(*vma, Pte());
         continue;
       }
       PteLock lock(entry);
-      out[(at - address) / kPageSize] = pagemap_word(*vma, at, read_pte(entry));
+      out[(at - address) / kPageSize] = pagemap_word(*vma, read_pte(entry));
     }
   }
 }

@@ -27,6 +27,11 @@ long AddressSpace::mremap(uint64_t address, uint64_t old_length, uint64_t new_le
   if (!page_aligned(address)) return -EINVAL;
   if (new_length == 0 || new_length > kUserEnd || old_length > kUserEnd) return -EINVAL;
   Remap remap = {address, page_align_up(old_length), page_align_up(new_length), flags, new_address};
+  if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
+    if (!page_aligned(new_address) || new_address > kUserEnd - remap.new_length) return -EINVAL;
+    if (remap.end() > new_address && new_address + remap.new_length > address) return -EINVAL;
+    if ((flags & MREMAP_FIXED) && new_address < kMmapMinAddress) return -EPERM;
+  }
   long result;
   {
     MmapWriteGuard guard(mmap_lock_);
@@ -68,11 +73,7 @@ long AddressSpace::mremap_locked(Remap& remap) {
 // With MREMAP_FIXED or MREMAP_DONTUNMAP; without the former the new address is only a hint.
 long AddressSpace::mremap_to(Remap& remap, Vma* vma) {
   uint64_t to = remap.new_address;
-  if (!page_aligned(to)) return -EINVAL;
-  if (to > kUserEnd - remap.new_length) return -EINVAL;
-  if (remap.end() > to && to + remap.new_length > remap.address) return -EINVAL;
   if (vmas_.size() + 2 >= kMaxMapCount - 3) return -ENOMEM;
-  if ((remap.flags & MREMAP_FIXED) && to < kMmapMinAddress) return -EPERM;
   if (remap.old_length > remap.new_length) {
     long error = unmap_locked(remap.address + remap.new_length, remap.end());
     if (error < 0) return error;

@@ -9,14 +9,6 @@
 
 namespace mk {
 
-namespace {
-
-bool is_file_page(const Vma& vma, uint64_t address, Pfn pfn) {
-  return !vma.is_private() || vma.file->inode().cached_page(vma.file_offset(address) / kPageSize) == pfn;
-}
-
-}  // namespace
-
 void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
   TlbBatch batch(*this);
   int64_t dropped = 0;
@@ -27,7 +19,7 @@ void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
       if (rules.markers) set_pte(entry, Pte());
       return;
     }
-    if (rules.file_pages != nullptr && !is_file_page(*rules.file_pages, linear, now.pfn())) return;
+    if (rules.only_file_pages && !now.has(Pte::kFile)) return;
     Pte old = set_pte(entry, Pte());
     batch.changed(linear);
     if (old.special()) return;
@@ -49,9 +41,7 @@ void AddressSpace::change_protection(const Vma& vma, uint64_t start, uint64_t en
     bool writable = really_writable(old, vma);
     Pte wanted = with_protection(old, vma, writable);
     if (wanted == old) return;
-    // The processor may set A or D until the entry has changed: those bits are kept.
-    Pte seen = set_pte(entry, wanted);
-    if (seen != old) set_pte(entry, with_protection(seen, vma, writable));
+    modify_pte(entry, [&](Pte seen) { return with_protection(seen, vma, writable); });
     if (allows_less(wanted, old)) batch.changed(linear);
   });
   batch.flush();
