@@ -8,8 +8,7 @@ int main(void) {
   scenario(2);
   int* piped = shared_page();
   struct Turns turns = make_turns();
-  int window[2];
-  MUST(pipe(window) == 0);
+  struct Window window = make_window();
   char* x = private_pages(1);
   put(x, 1);
   pid_t pid = fork_warmly();

@@ -47,7 +47,7 @@ enum { kPatience = 20 };  // seconds, of which no scenario needs one
 
 static int tap_tests, tap_planned;
 static enum Verdict tap_verdict;
-static pid_t tap_child;  // to be ended with us
+static volatile pid_t tap_child;  // ends with us, and we with it
 
 __attribute__((format(printf, 1, 2))) static inline void tap_line(const char* format, ...) {
   char line[300];
@@ -152,9 +152,20 @@ static inline void await(const int ends[2]) {
   MUST(read(ends[0], &byte, 1) == 1);
 }
 
+// One that gave up has said why.
+static inline void child_has_ended(int number) {
+  (void)number;
+  siginfo_t child = {0};
+  if (waitid(P_PID, (id_t)tap_child, &child, WEXITED | WNOHANG | WNOWAIT) != 0 || child.si_pid == 0) return;
+  if (child.si_code == CLD_EXITED && child.si_status == 0) return;
+  if (child.si_code == CLD_TRAPPED || child.si_code == CLD_STOPPED) return;
+  tap_line("Bail out! a child has not ended well");
+  _exit(2);
+}
+
 // Forks, and comes back in both when all copies that any fork causes, of stacks and data, are behind and not counted:
 // what is left to be made are the copies of the scenario's own pages. Those that fork itself has made do count.
-__attribute__((noinline)) static pid_t fork_warmly(void) {
+__attribute__((noinline, unused)) static pid_t fork_warmly(void) {
   struct Turns turns = make_turns();
   struct Copies before = read_copies();
   pid_t pid = fork();
@@ -166,6 +177,7 @@ __attribute__((noinline)) static pid_t fork_warmly(void) {
     return 0;
   }
   tap_child = pid;
+  signal(SIGCHLD, child_has_ended);
   await(turns.to_parent);
   do_not_count_faults_since(before);
   pass(turns.to_child);
@@ -175,23 +187,33 @@ __attribute__((noinline)) static pid_t fork_warmly(void) {
 static inline void child_ended_well(pid_t pid) {
   int status;
   MUST(waitpid(pid, &status, 0) == pid);
+  signal(SIGCHLD, SIG_DFL);
   tap_child = 0;
   MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 // ---- A pipe that holds references to pages ------------------------------------------------------------------------
 
-// The page's bytes are in the pipe, without having been copied.
-static inline void splice_page(const int pipe_ends[2], const char* page) {
+struct Window {
+  int ends[2];
+};
+
+static inline struct Window make_window(void) {
+  struct Window window;
+  MUST(pipe(window.ends) == 0);
+  if (vmsplice(window.ends[1], NULL, 0, 0) < 0 && errno == ENOSYS) skip("no vmsplice");
+  return window;
+}
+
+// The page's bytes are in the pipe from now on, without having been copied.
+static inline void splice_page(struct Window window, const char* page) {
   struct iovec vector = {(void*)page, kPage};
-  ssize_t spliced = vmsplice(pipe_ends[1], &vector, 1, 0);
-  if (spliced < 0 && (errno == ENOSYS || errno == EINVAL)) skip("no vmsplice");
-  MUST(spliced == kPage);
+  MUST(vmsplice(window.ends[1], &vector, 1, 0) == kPage);
 }
 
 // The page's first byte, as the pipe has it.
-static inline int spliced_byte(const int pipe_ends[2]) {
+static inline int spliced_byte(struct Window window) {
   char byte;
-  MUST(read(pipe_ends[0], &byte, 1) == 1);
+  MUST(read(window.ends[0], &byte, 1) == 1);
   return byte;
 }
