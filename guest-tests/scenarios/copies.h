@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// How many pages the kernel copied on behalf of a scenario's recipe: by write faults, to unshare, in fork. They are
-// differences of three lines of /proc/vmstat that minikernel has and Linux has not: cow_copy, cow_unshare and
-// cow_fork_copy.
+// How many pages the kernel copied on behalf of a scenario's recipe: by write faults, to unshare, in fork.
+// They are differences of three lines of /proc/vmstat that minikernel has and Linux has not: cow_copy,
+// cow_unshare and cow_fork_copy.
 //
-// The numbers are of the whole system, and every fork causes copies that belong to no recipe: of stacks and data.
-// Therefore each process writes all of those once (warm_up) at a time that is left out of the count.
+// The numbers are of the whole system, and every fork causes copies that belong to no recipe: of stacks and
+// data. Therefore each process writes all of those once (warm_up) at a time that is left out of the count.
 #pragma once
 
 #include <elf.h>
@@ -61,10 +61,12 @@ static inline void do_not_count_since(struct Copies before) {
 static inline long copies_counted(void) {
   struct Copies now = read_copies();
   if (vmstat_line("cow_copy") < 0) return -1;
-  return now.by_faults - counting->at_start.by_faults + now.by_fork - counting->at_start.by_fork - counting->left_out;
+  return now.by_faults - counting->at_start.by_faults + now.by_fork - counting->at_start.by_fork -
+         counting->left_out;
 }
 
-// ---- What is written in any process -------------------------------------------------------------------------------
+// ---- What is written in any process
+// -------------------------------------------------------------------------------
 
 static inline void write_again(const volatile void* from, const volatile void* to) {
   for (uintptr_t page = (uintptr_t)from & -(uintptr_t)kPage; page < (uintptr_t)to; page += kPage) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A device that reads memory and never writes it: the long-term read-only pins of Linux's gup_test (CONFIG_GUP_TEST,
-// lib/gup_test.c), as what an RDMA card takes to send from.
+// A device that reads memory and never writes it: the long-term read-only pins of Linux's gup_test
+// (CONFIG_GUP_TEST, lib/gup_test.c), as what an RDMA card takes to send from.
 #pragma once
 
 #include <sys/ioctl.h>

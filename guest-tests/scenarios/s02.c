@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S02: fork; the child vmsplices x into a pipe and unmaps it; the parent writes x=2; the child reads the pipe. It must
-// hold 1: what a process got before the fork is not a window into its parent (CVE-2020-29374).
+// S02: fork; the child vmsplices x into a pipe and unmaps it; the parent writes x=2; the child reads the
+// pipe. It must hold 1: what a process got before the fork is not a window into its parent (CVE-2020-29374).
 #include "tap.h"
 
 int main(void) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S03: the parent vmsplices x into a pipe; fork; the parent unmaps x; the child writes x=2; the parent reads the pipe.
-// It must hold 1: the page was spliced by the parent, and what the child writes is the child's.
+// S03: the parent vmsplices x into a pipe; fork; the parent unmaps x; the child writes x=2; the parent reads
+// the pipe. It must hold 1: the page was spliced by the parent, and what the child writes is the child's.
 #include "tap.h"
 
 int main(void) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S04: fork; the parent vmsplices x into a pipe and unmaps it; the child writes x=2; the parent reads the pipe. It must
-// hold 1. (S02 with the roles exchanged.)
+// S04: fork; the parent vmsplices x into a pipe and unmaps it; the child writes x=2; the parent reads the
+// pipe. It must hold 1. (S02 with the roles exchanged.)
 #include "tap.h"
 
 int main(void) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S05: x is registered with a device, which may write it; fork; the parent writes x=2; the device writes x=3. The parent
-// must read 3, because device and parent have one page; the child must read 1.
+// S05: x is registered with a device, which may write it; fork; the parent writes x=2; the device writes x=3.
+// The parent must read 3, because device and parent have one page; the child must read 1.
 #include "uring.h"
 
 int main(void) {

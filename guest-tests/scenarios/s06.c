@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S06: a read with O_DIRECT into x is on its way; fork; the parent writes another part of the page; the data come, x=3.
-// The parent must read 3, and what it wrote beside it.
+// S06: a read with O_DIRECT into x is on its way; fork; the parent writes another part of the page; the data
+// come, x=3. The parent must read 3, and what it wrote beside it.
 #include "uring.h"
 
 int main(void) {

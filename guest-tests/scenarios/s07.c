@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S07: fork; the parent pins x for reading and writes x=2. The device that holds the pin must read 2, the child 1.
+// S07: fork; the parent pins x for reading and writes x=2. The device that holds the pin must read 2, the
+// child 1.
 #include "pins.h"
 
 int main(void) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S08: fork; the child exits; the parent pins x for reading and writes x=2. The device that holds the pin must read 2:
-// that x was shared once is over.
+// S08: fork; the child exits; the parent pins x for reading and writes x=2. The device that holds the pin
+// must read 2: that x was shared once is over.
 #include "pins.h"
 
 int main(void) {

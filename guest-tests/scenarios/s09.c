@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S09: x was never shared, but is read-only for a while (mprotect), and pinned for reading meanwhile. Writable again,
-// the process writes x=2: the device that holds the pin must read 2.
+// S09: x was never shared, but is read-only for a while (mprotect), and pinned for reading meanwhile.
+// Writable again, the process writes x=2: the device that holds the pin must read 2.
 #include "pins.h"
 
 int main(void) {

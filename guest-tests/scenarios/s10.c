@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S10: x is registered with a device, which may write it. A monitor write-protects x by userfaultfd, and takes the
-// protection away again; no other process is about. The process writes x=2, the device writes x=3: the process must
-// read 3.
+// S10: x is registered with a device, which may write it. A monitor write-protects x by userfaultfd, and
+// takes the protection away again; no other process is about. The process writes x=2, the device writes x=3:
+// the process must read 3.
 //
 // This is the test-case that was asked for on 18 December 2021, "does anybody even have a test-case?"
 // (docs/the-test-case.md tells the story).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S11: a read with O_DIRECT into x is on its way; somebody clears the soft-dirty marks (echo 4 > clear_refs); the
-// process writes the page's last byte; the data come, x=3. The process must read 3, and what it wrote.
+// S11: a read with O_DIRECT into x is on its way; somebody clears the soft-dirty marks (echo 4 > clear_refs);
+// the process writes the page's last byte; the data come, x=3. The process must read 3, and what it wrote.
 #include "soft_dirty.h"
 #include "uring.h"
 

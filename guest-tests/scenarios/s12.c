@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S12: x is registered with a device, which may write it; the soft-dirty marks are cleared; the device writes, the
-// process does not. x must be marked: a checkpoint that leaves out what is not marked would lose the data.
+// S12: x is registered with a device, which may write it; the soft-dirty marks are cleared; the device
+// writes, the process does not. x must be marked: a checkpoint that leaves out what is not marked would lose
+// the data.
 #include "soft_dirty.h"
 #include "uring.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S13: x is pinned for reading (as memory that is sent while a machine migrates); the soft-dirty marks are cleared;
-// nobody writes. x must not be marked: a migration that sends what is marked would never end.
+// S13: x is pinned for reading (as memory that is sent while a machine migrates); the soft-dirty marks are
+// cleared; nobody writes. x must not be marked: a migration that sends what is marked would never end.
 #include "pins.h"
 #include "soft_dirty.h"
 

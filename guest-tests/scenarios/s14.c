@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S14: x is registered with a device, which may write it; mprotect makes x read-only, and writable again; the process
-// writes x=2, the device x=3. The process must read 3.
+// S14: x is registered with a device, which may write it; mprotect makes x read-only, and writable again; the
+// process writes x=2, the device x=3. The process must read 3.
 #include "uring.h"
 
 int main(void) {

@@ -19,7 +19,8 @@ int main(void) {
   child_ended_well(pid);
   for (int i = 0; i < kPages; i++) put(memory + i * kPage + 1, i + 1);
   bool right = true;
-  for (int i = 0; i < kPages; i++) right &= at(memory + i * kPage) == i && at(memory + i * kPage + 1) == i + 1;
+  for (int i = 0; i < kPages; i++)
+    right &= at(memory + i * kPage) == i && at(memory + i * kPage + 1) == i + 1;
   expect(*child_read_all, kLostW, "the child has what the parent had");
   expect(right, kLostW, "the parent reads what it has written, before and after");
   return verdict();

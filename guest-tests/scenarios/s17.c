@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S17: fork; the child writes 64 pages, then the parent writes the same 64. Each must keep its own; 64 copies would do,
-// because the second to write a page is the last who has it.
+// S17: fork; the child writes 64 pages, then the parent writes the same 64. Each must keep its own; 64 copies
+// would do, because the second to write a page is the last who has it.
 #include "tap.h"
 
 enum { kPages = 64 };

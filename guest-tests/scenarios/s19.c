@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S19: x was read, but never written: it is the page of zeros. It is pinned for reading, then the process writes x=2.
-// The device that holds the pin must read 2.
+// S19: x was read, but never written: it is the page of zeros. It is pinned for reading, then the process
+// writes x=2. The device that holds the pin must read 2.
 #include "pins.h"
 
 int main(void) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S23: a page that was never touched is write-protected by userfaultfd. Its first write must be told to the monitor,
-// once, like that of any other page.
+// S23: a page that was never touched is write-protected by userfaultfd. Its first write must be told to the
+// monitor, once, like that of any other page.
 #include "uffd.h"
 
 // UFFD_FEATURE_WP_UNPOPULATED: since Linux 6.4 one has to ask for it.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S25: a monitor write-protects x and then writes x to a file, without a copy: it gives the pipe a reference to the
-// page it has protected itself (as umapsort did). Reading is no write: there must be no event, which the monitor would
-// wait for in vain, because it is the one who would have to answer.
+// S25: a monitor write-protects x and then writes x to a file, without a copy: it gives the pipe a reference
+// to the page it has protected itself (as umapsort did). Reading is no write: there must be no event, which
+// the monitor would wait for in vain, because it is the one who would have to answer.
 #include "uffd.h"
 
 struct Seen {

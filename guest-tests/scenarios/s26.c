@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S26: the parent's x is write-protected by userfaultfd; fork, of which the monitor wants to know nothing; the child
-// writes, the parent writes. The parent's write must be told, once, the child's goes its way; each has its own value.
+// S26: the parent's x is write-protected by userfaultfd; fork, of which the monitor wants to know nothing;
+// the child writes, the parent writes. The parent's write must be told, once, the child's goes its way; each
+// has its own value.
 #include "uffd.h"
 
 struct Seen {

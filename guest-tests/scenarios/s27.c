@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S27: a device once knew a page of the parent and knows none any more. 1100 children live at once and share x. One
-// more fork must share it, too: nobody has pinned x. (1024 references are how some kernels mark a pin.) What matters is
-// the number of copies: none.
+// S27: a device once knew a page of the parent and knows none any more. 1100 children live at once and share
+// x. One more fork must share it, too: nobody has pinned x. (1024 references are how some kernels mark a
+// pin.) What matters is the number of copies: none.
 #include <sys/prctl.h>
 
 #include "uring.h"

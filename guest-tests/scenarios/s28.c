@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S28: a thread writes x, then y, the same number, again and again, while fork runs. Whatever the child gets of y, it
-// must have got of x: a child that sees y ahead of x sees a state that the parent never was in. (Jann Horn, 2025.)
+// S28: a thread writes x, then y, the same number, again and again, while fork runs. Whatever the child gets
+// of y, it must have got of x: a child that sees y ahead of x sees a state that the parent never was in.
+// (Jann Horn, 2025.)
 //
-// x is known to a device, so some kernels copy it in fork; y is shared with the child. What lies between the two makes
-// it long from the one moment to the other, and the thread needs a processor of its own meanwhile.
+// x is known to a device, so some kernels copy it in fork; y is shared with the child. What lies between the
+// two makes it long from the one moment to the other, and the thread needs a processor of its own meanwhile.
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

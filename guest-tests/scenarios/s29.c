@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S29: fork; the child pins x for reading; the parent exits; the child writes x=2. The device that holds the pin must
-// read 2: the pin is the child's, and follows its page.
+// S29: fork; the child pins x for reading; the parent exits; the child writes x=2. The device that holds the
+// pin must read 2: the pin is the child's, and follows its page.
 #include "pins.h"
 
 struct Seen {

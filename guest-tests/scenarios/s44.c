@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S44: a debugger writes where the process itself may not: by /proc/self/mem and ptrace, to pages that are read-only.
-// It is a write like any other: what is shared is copied first and the file behind a private mapping stays as it is
-// (CVE-2016-5195, CVE-2022-2590), a page that a monitor has write-protected is not written behind its back, and one
-// whose soft-dirty mark was cleared gets it again.
+// S44: a debugger writes where the process itself may not: by /proc/self/mem and ptrace, to pages that are
+// read-only. It is a write like any other: what is shared is copied first and the file behind a private
+// mapping stays as it is (CVE-2016-5195, CVE-2022-2590), a page that a monitor has write-protected is not
+// written behind its back, and one whose soft-dirty mark was cleared gets it again.
 #include <sys/ptrace.h>
 
 #include "soft_dirty.h"

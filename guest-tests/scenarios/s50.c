@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S50: x is registered with a device, which may write it. The process gives the page away (MADV_DONTNEED) and touches
-// x again; another page is unmapped. Device and process may have different pages now, that was the process's wish. But
-// what the device writes must show in no memory that was taken since: its pages are not free.
+// S50: x is registered with a device, which may write it. The process gives the page away (MADV_DONTNEED) and
+// touches x again; another page is unmapped. Device and process may have different pages now, that was the
+// process's wish. But what the device writes must show in no memory that was taken since: its pages are not
+// free.
 #include "uring.h"
 
 enum { kOthers = 1024, kMark = 0x55 };

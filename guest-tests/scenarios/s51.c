@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// S51: memory of a device, mapped into the process: there is no page behind its entries, only an address. It is
-// write-protected by userfaultfd; the write is told to the monitor, which lets it go on; it then goes to the device.
+// S51: memory of a device, mapped into the process: there is no page behind its entries, only an address. It
+// is write-protected by userfaultfd; the write is told to the monitor, which lets it go on; it then goes to
+// the device.
 //
-// /dev/aperture is minikernel's: 1 MiB of such memory. Linux has many drivers that map such memory, but userfaultfd
-// takes none of them.
+// /dev/aperture is minikernel's: 1 MiB of such memory. Linux has many drivers that map such memory, but
+// userfaultfd takes none of them.
 #include "uffd.h"
 
 static char* map_aperture(int aperture) {

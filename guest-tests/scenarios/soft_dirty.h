@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Soft-dirty marks (Linux, Documentation/admin-guide/mm/soft-dirty.rst): 4 to /proc/PID/clear_refs takes them all away,
-// bit 55 of a page's word in /proc/PID/pagemap says whether it was written since.
+// Soft-dirty marks (Linux, Documentation/admin-guide/mm/soft-dirty.rst): 4 to /proc/PID/clear_refs takes them
+// all away, bit 55 of a page's word in /proc/PID/pagemap says whether it was written since.
 #pragma once
 
 #include "tap.h"

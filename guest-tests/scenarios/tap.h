@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the scenario programs share: a report in TAP that ends with a verdict, and two processes that take turns.
+// What the scenario programs share: a report in TAP that ends with a verdict, and two processes that take
+// turns.
 //
-// Each scenario is a self-test as for Linux: it observes values and events, and knows nothing of how the kernel
-// decides. The first expectation that does not hold gives the verdict; a wrong behaviour of the kernel is a verdict and
-// never a crash or a hang. The last lines are for programs (mmuscope matrix):
+// Each scenario is a self-test as for Linux: it observes values and events, and knows nothing of how the
+// kernel decides. The first expectation that does not hold gives the verdict; a wrong behaviour of the kernel
+// is a verdict and never a crash or a hang. The last lines are for programs (mmuscope matrix):
 //   # verdict: ok | LEAK | ... | skip REASON
 //   # copies: N | not counted here
 #pragma once
@@ -40,8 +41,8 @@ enum Verdict {
   kLostW,    // a process does not read what it has written itself
 };
 
-static const char* const kVerdictNames[] = {"ok",      "LEAK", "LOSTDMA", "STALE", "LOSTWP", "LOSTSD",
-                                            "FALSESD", "TORN", "HANG",    "LOSTW"};
+static const char* const kVerdictNames[] = {"ok",     "LEAK",    "LOSTDMA", "STALE", "LOSTWP",
+                                            "LOSTSD", "FALSESD", "TORN",    "HANG",  "LOSTW"};
 
 enum { kPatience = 20 };  // seconds, of which no scenario needs one
 
@@ -92,8 +93,8 @@ static inline void patience_is_over(int number) {
     }                                                                                             \
   } while (0)
 
-// First of all: so many expectations will be told. Copies are counted from here to the verdict, but for those that any
-// fork causes.
+// First of all: so many expectations will be told. Copies are counted from here to the verdict, but for those
+// that any fork causes.
 static inline void scenario(int expectations) {
   tap_line("TAP version 13");
   signal(SIGALRM, patience_is_over);
@@ -133,7 +134,8 @@ static inline char* private_pages(size_t pages) { return memory_of(pages, MAP_PR
 // For what processes tell each other: copied by nobody.
 static inline void* shared_page(void) { return memory_of(1, MAP_SHARED | MAP_POPULATE); }
 
-// ---- Two processes, one after the other -----------------------------------------------------------------------------
+// ---- Two processes, one after the other
+// -----------------------------------------------------------------------------
 
 struct Turns {
   int to_child[2], to_parent[2];
@@ -163,8 +165,9 @@ static inline void child_has_ended(int number) {
   _exit(2);
 }
 
-// Forks, and comes back in both when all copies that any fork causes, of stacks and data, are behind and not counted:
-// what is left to be made are the copies of the scenario's own pages. Those that fork itself has made do count.
+// Forks, and comes back in both when all copies that any fork causes, of stacks and data, are behind and not
+// counted: what is left to be made are the copies of the scenario's own pages. Those that fork itself has
+// made do count.
 __attribute__((noinline, unused)) static pid_t fork_warmly(void) {
   struct Turns turns = make_turns();
   struct Copies before = read_copies();
@@ -192,7 +195,8 @@ static inline void child_ended_well(pid_t pid) {
   MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-// ---- A pipe that holds references to pages ------------------------------------------------------------------------
+// ---- A pipe that holds references to pages
+// ------------------------------------------------------------------------
 
 struct Window {
   int ends[2];

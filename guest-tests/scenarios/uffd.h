@@ -54,7 +54,8 @@ static inline bool event_waits(int fd) {
   return poll(&poller, 1, 0) == 1;
 }
 
-// A thread that counts the writes to protected pages and lets each go on by taking the protection from its page.
+// A thread that counts the writes to protected pages and lets each go on by taking the protection from its
+// page.
 struct Monitor {
   int userfaultfd, stop[2];
   atomic_int events;
@@ -71,7 +72,8 @@ static inline void* monitor_main(void* argument) {
     while (read(monitor->userfaultfd, &message, sizeof message) == sizeof message) {
       if (message.event != UFFD_EVENT_PAGEFAULT) continue;
       if (message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) atomic_fetch_add(&monitor->events, 1);
-      unprotect(monitor->userfaultfd, (char*)(uintptr_t)(message.arg.pagefault.address & -(uint64_t)kPage), 1);
+      unprotect(monitor->userfaultfd, (char*)(uintptr_t)(message.arg.pagefault.address & -(uint64_t)kPage),
+                1);
     }
     if (pollers[1].revents & POLLIN) return NULL;
   }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// A device that writes and reads memory when it is told to: io_uring, by system calls, with a pipe in place of a disk.
+// A device that writes and reads memory when it is told to: io_uring, by system calls, with a pipe in place
+// of a disk.
 //
-// A registered buffer is what a network card's or a GPU's memory is to the kernel: its pages are pinned for reading and
-// writing, for a long time. READ_FIXED from a pipe then is the device's write into them: it happens at the moment the
-// test asks for it, and goes to the page that was pinned, whatever the process has there by now.
+// A registered buffer is what a network card's or a GPU's memory is to the kernel: its pages are pinned for
+// reading and writing, for a long time. READ_FIXED from a pipe then is the device's write into them: it
+// happens at the moment the test asks for it, and goes to the page that was pinned, whatever the process has
+// there by now.
 #pragma once
 
 #include <linux/io_uring.h>
@@ -34,8 +36,8 @@ static inline struct Uring open_uring(void) {
   MUST(ring.fd >= 0);
   char* submissions =
       map_ring(ring.fd, sizes.sq_off.array + sizes.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
-  char* completions =
-      map_ring(ring.fd, sizes.cq_off.cqes + sizes.cq_entries * sizeof(struct io_uring_cqe), IORING_OFF_CQ_RING);
+  char* completions = map_ring(ring.fd, sizes.cq_off.cqes + sizes.cq_entries * sizeof(struct io_uring_cqe),
+                               IORING_OFF_CQ_RING);
   ring.entries = map_ring(ring.fd, sizes.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
   ring.submitted = (unsigned*)(submissions + sizes.sq_off.tail);
   unsigned* order = (unsigned*)(submissions + sizes.sq_off.array);
@@ -64,7 +66,8 @@ static inline int completion(struct Uring* ring) {
   return result;
 }
 
-// ---- Registered memory --------------------------------------------------------------------------------------------
+// ---- Registered memory
+// --------------------------------------------------------------------------------------------
 
 struct Device {
   struct Uring ring;
@@ -108,13 +111,15 @@ static inline int device_reads(struct Device* device, const char* address) {
   return byte;
 }
 
-// ---- Memory of one transfer ---------------------------------------------------------------------------------------
+// ---- Memory of one transfer
+// ---------------------------------------------------------------------------------------
 
-// A read is on its way, as one from a disk with O_DIRECT: the device knows the page from here on, and writes it when
-// the data come.
+// A read is on its way, as one from a disk with O_DIRECT: the device knows the page from here on, and writes
+// it when the data come.
 static inline void device_begins_to_read(struct Device* device, char* address) {
-  submit(&device->ring, (struct io_uring_sqe){
-                            .opcode = IORING_OP_READ, .fd = device->pipe[0], .addr = (uintptr_t)address, .len = 1});
+  submit(&device->ring,
+         (struct io_uring_sqe){
+             .opcode = IORING_OP_READ, .fd = device->pipe[0], .addr = (uintptr_t)address, .len = 1});
 }
 static inline int data_come(struct Device* device, int value) {
   char byte = (char)value;
@@ -122,8 +127,8 @@ static inline int data_come(struct Device* device, int value) {
   return completion(&device->ring);
 }
 
-// A device of that kind. Linux knows none in a pipe: there the memory is looked up only when the data come. To be told
-// by what happens to memory that is unmapped in between.
+// A device of that kind. Linux knows none in a pipe: there the memory is looked up only when the data come.
+// To be told by what happens to memory that is unmapped in between.
 static inline struct Device open_direct_device(void) {
   struct Device device = {.ring = open_uring()};
   MUST(pipe2(device.pipe, O_DIRECT) == 0);
