@@ -4,6 +4,7 @@
 // read-only. It is a write like any other: what is shared is copied first and the file behind a private
 // mapping stays as it is (CVE-2016-5195, CVE-2022-2590), a page that a monitor has write-protected is not
 // written behind its back, and one whose soft-dirty mark was cleared gets it again.
+#include <setjmp.h>
 #include <sys/ptrace.h>
 
 #include "soft_dirty.h"
@@ -15,6 +16,20 @@ static int memory_file = -1;
 static bool poke(const char* address, int value) {
   char byte = (char)value;
   return pwrite(memory_file, &byte, 1, (off_t)(uintptr_t)address) == 1;
+}
+
+static sigjmp_buf refused;
+static void on_fault(int number) { siglongjmp(refused, number); }
+
+static bool may_not_write(char* address) {
+  volatile bool wrote = false;
+  signal(SIGSEGV, on_fault);
+  if (sigsetjmp(refused, 1) == 0) {
+    put(address, 9);
+    wrote = true;
+  }
+  signal(SIGSEGV, SIG_DFL);
+  return !wrote;
 }
 
 static void shared_memory(void) {
@@ -34,6 +49,9 @@ static void shared_memory(void) {
   child_ended_well(pid);
   expect(at(x) == 2, kLostW, "memory: what was poked is read");
   expect(*child_reads == 1, kLeak, "memory: the child does not see what is poked into its parent");
+  expect(may_not_write(x), kLeak, "memory: the process itself still may not write it");
+  MUST(poke(x, 3));
+  expect(at(x) == 3 && may_not_write(x), kLeak, "memory: nor after a poke that copies nothing");
 }
 
 static void private_file(void) {
@@ -98,7 +116,7 @@ static void marked_page(void) {
 }
 
 int main(void) {
-  scenario(8);
+  scenario(10);
   memory_file = open("/proc/self/mem", O_RDWR);
   if (memory_file < 0) skip("/proc/self/mem cannot be written");
   shared_memory();
