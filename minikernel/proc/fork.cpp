@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "proc/fork.h"
 
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 
 #include "arch/x86_64/context_switch.h"
@@ -84,7 +85,7 @@ void copy_registers(Task& child, Task& parent, const CloneArguments& arguments) 
   child.frame = frame_on(child);
   *child.frame = *parent.frame;
   child.frame->rax = 0;
-  child.frame->vector = 0;  // nothing to repeat
+  if (parent.trace.forced_trap_flag) child.frame->rflags &= ~kFlagTrap;
   if (arguments.stack_pointer != 0) child.frame->rsp = arguments.stack_pointer;
 }
 
@@ -107,10 +108,12 @@ void link_to_parent(Process& child, Process& parent) {
   while (*link != nullptr) link = &(*link)->next_sibling;
   *link = &child;
   child.parent = &parent;
+  child.parent_thread = current().pid;
 }
 
-// Gives the task its number and makes it known. -EAGAIN, -EINTR for a process that is ending.
-long publish(Task& child, Task& parent, const CloneArguments& arguments) {
+// Gives the task its number and makes it known. `event`: what it is for the parent's tracer. -EAGAIN, -EINTR
+// for a process that is ending.
+long publish(Task& child, Task& parent, const CloneArguments& arguments, int& event) {
   SpinlockGuard guard(tasks_lock);
   Process& process = *parent.process;
   if (process.group_exit || process.executor != nullptr || kill_pending(parent)) return -kRestartSys;
@@ -124,6 +127,8 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments) {
     add_process(*child.process);
   }
   add_thread(*child.process, child);
+  event = trace_event_of_clone_locked(parent, arguments.flags, arguments.exit_signal);
+  if (event != 0 || (arguments.flags & CLONE_PTRACE)) trace_child_locked(parent, child);
   return 0;
 }
 
@@ -141,11 +146,12 @@ long clone_task(const CloneArguments& arguments) {
   Ref<Task> child = make<Task>();
   if (!child) return -ENOMEM;
   child->kernel_stack = alloc_kernel_stack();
+  int event = 0;
   long error = child->kernel_stack == 0 ? -ENOMEM : copy_resources(*child, parent, arguments);
   if (error == 0) {
     copy_registers(*child, parent, arguments);
     copy_attributes(*child, parent, arguments);
-    error = publish(*child, parent, arguments);
+    error = publish(*child, parent, arguments, event);
   }
   if (error < 0) {
     if (child->kernel_stack != 0) free_kernel_stack(child->kernel_stack);
@@ -156,7 +162,10 @@ long clone_task(const CloneArguments& arguments) {
   if (arguments.flags & CLONE_CHILD_SETTID) child->mm->write_memory(arguments.child_tid, &pid, sizeof(pid));
   Ref<Completion> done = child->vfork_done;
   make_runnable(*child);
-  if (done) done->wait(Sleep::kKillable);
+  child.reset();
+  if (event != 0) trace_event(parent, event, static_cast<uint64_t>(pid));
+  if (done && done->wait(Sleep::kKillable) == 0)
+    trace_event(parent, PTRACE_EVENT_VFORK_DONE, static_cast<uint64_t>(pid));
   return pid;
 }
 

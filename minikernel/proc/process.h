@@ -68,6 +68,8 @@ class Process : public RefCounted {
   Task* threads = nullptr;
   unsigned thread_count = 0;  // not yet ended
   unsigned live_count = 0;    // of them, those that have not begun to end
+  int parent_thread = 0;      // the thread that forked
+  Task* traced_leader = nullptr;  // the first thread while it is traced, also when it has ended
   bool has_executed = false;  // since fork (setpgid's EACCES)
   bool is_subreaper = false;
 
