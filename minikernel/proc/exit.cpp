@@ -206,7 +206,11 @@ void do_exit(int status) {
   drop_processes(gone);
   task.handlers.reset();
   task.process.reset();
-  if (is_init && last) init_has_ended(shell_status(process_status));
+  if (is_init && last) {
+    init_has_ended(shell_status(process_status));
+  } else if (last) {
+    process_has_ended();
+  }
   schedule_dead();
 }
 

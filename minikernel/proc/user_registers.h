@@ -21,7 +21,7 @@ inline constexpr size_t kUserRegisters = sizeof(UserRegisters) / sizeof(uint64_t
 static_assert(kUserRegisters == 27);
 
 // struct user: the registers, those of the FPU, sizes and addresses, and the debug registers.
-inline constexpr uint64_t kUserAreaBytes = 912;
+inline constexpr uint64_t kUserAreaBytes = 928;
 inline constexpr uint64_t kUserAreaDebug = 848;
 inline constexpr uint64_t kUserAreaDebugEnd = kUserAreaDebug + 8 * sizeof(uint64_t);
 

@@ -164,8 +164,8 @@ long sys_waitid(int type, int id, UserAddress info_out, int options, UserAddress
     info.si_pid = found.pid;
     info.si_status = found.code == CLD_EXITED    ? found.status >> 8 & 0xff
                      : found.code == CLD_KILLED  ? found.status & 0x7f
-                     : found.code == CLD_STOPPED ? found.status >> 8 & 0xff
-                                                 : SIGCONT;
+                     : found.code == CLD_CONTINUED ? SIGCONT
+                                                   : found.status >> 8;  // a tracee's with its event
   }
   rusage usage;
   fill(usage, found.usage);

@@ -218,6 +218,7 @@ long set_mask(Task& task, uint64_t size, UserAddress in) {
   if (!get_user(mask, in)) return -EFAULT;
   SpinlockGuard guard(tasks_lock);
   task.signals.blocked = mask & ~kUnblockable;
+  task.signals.has_saved_mask = false;
   return 0;
 }
 
