@@ -90,7 +90,8 @@ static void partial(void) {
   CHECK_EQUAL(vm_read(pid, copy, 8 * kPage, memory, 8 * kPage), 2 * kPage);  // up to the hole
   CHECK_EQUAL(vm_read(pid, copy, 8 * kPage, memory + kPage + 1, 2 * kPage), kPage - 1);
   CHECK_FAILS(vm_read(pid, copy, 1, memory + 2 * kPage, 1), EFAULT);
-  CHECK_EQUAL(vm_write(pid, copy, 3 * kPage, memory + 3 * kPage, 3 * kPage), kPage);  // up to the read-only page
+  CHECK_EQUAL(vm_write(pid, copy, 3 * kPage, memory + 3 * kPage, 3 * kPage),
+              kPage);  // up to the read-only page
   CHECK_FAILS(vm_write(pid, copy, 1, memory + 4 * kPage, 1), EFAULT);
   CHECK_EQUAL(vm_read(pid, copy, 3 * kPage, memory + 4 * kPage, 3 * kPage), 2 * kPage);
   CHECK_FAILS(vm_read(pid, copy, 1, memory + 6 * kPage, 1), EFAULT);

@@ -46,8 +46,8 @@ void link_child(Process& parent, Process& child) {
   child.next_sibling = nullptr;
 }
 
-// Tells the parent that `child` has become a zombie, or before that its tracer. True: the parent does not want
-// to know, it is to be reaped at once.
+// Tells the parent that `child` has become a zombie, or before that its tracer. True: the parent does not
+// want to know, it is to be reaped at once.
 bool notify_parent(Process& child) {
   if (child.traced_leader != nullptr) {
     tell_tracer_locked(*child.traced_leader, end_code(child.exit_status), end_value(child.exit_status));
@@ -80,6 +80,8 @@ Process* new_parent(const Process& dying) {
 Process* reap(Process& process) {
   unlink_child(process);
   remove_process(process);
+  process.reaped = true;
+  process.thread_ended.wake();
   return &process;
 }
 
@@ -344,7 +346,8 @@ struct Search {
   bool look_at_child(Process& child) {
     Task* leader = child.traced_leader;
     bool traced = traces(leader);
-    if (!eligible({child.tgid, child.group, &child, child.exit_signal != SIGCHLD, traced}, what)) return false;
+    if (!eligible({child.tgid, child.group, &child, child.exit_signal != SIGCHLD, traced}, what))
+      return false;
     any = true;
     if (leader != nullptr && !traced && child.zombie) return false;  // its tracer hears of it first
     if (!take_status(child, traced ? leader : nullptr, what, found)) return false;

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 
 #include "arch/x86_64/context_switch.h"
+#include "fs/pid_fd.h"
 #include "init.h"
 #include "lib/assert.h"
 #include "lib/string.h"
@@ -18,7 +19,7 @@ namespace {
 constexpr uint64_t kKnownFlags =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |
     CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID |
-    CLONE_DETACHED | CLONE_UNTRACED | CLONE_CLEAR_SIGHAND | CLONE_IO | CLONE_PTRACE;
+    CLONE_DETACHED | CLONE_UNTRACED | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_IO | CLONE_PTRACE;
 
 // The combinations that Linux's copy_process() refuses.
 long check_flags(uint64_t flags) {
@@ -26,6 +27,7 @@ long check_flags(uint64_t flags) {
   if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) return -EINVAL;
   if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) return -EINVAL;
   if ((flags & CLONE_SIGHAND) && (flags & CLONE_CLEAR_SIGHAND)) return -EINVAL;
+  if ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED))) return -EINVAL;
   return 0;
 }
 
@@ -103,6 +105,17 @@ void copy_attributes(Task& child, const Task& parent, const CloneArguments& argu
   child.clear_child_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
 }
 
+// A descriptor of the child for its parent: there before the child is.
+long open_pidfd(Task& child, Task& parent, uint64_t out, int& fd) {
+  Result<Ref<File>> file = make_pid_fd(child.process, 0);
+  if (!file.ok()) return file.error();
+  uint64_t limit = min(parent.limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles));
+  Result<int> installed = parent.files->install(*file, true, 0, static_cast<int>(limit));
+  if (!installed.ok()) return installed.error();
+  fd = *installed;
+  return put_user(out, fd) ? 0 : -EFAULT;
+}
+
 void link_to_parent(Process& child, Process& parent) {
   Process** link = &parent.first_child;
   while (*link != nullptr) link = &(*link)->next_sibling;
@@ -147,13 +160,16 @@ long clone_task(const CloneArguments& arguments) {
   if (!child) return -ENOMEM;
   child->kernel_stack = alloc_kernel_stack();
   int event = 0;
+  int pidfd = -1;
   long error = child->kernel_stack == 0 ? -ENOMEM : copy_resources(*child, parent, arguments);
   if (error == 0) {
     copy_registers(*child, parent, arguments);
     copy_attributes(*child, parent, arguments);
-    error = publish(*child, parent, arguments, event);
+    if (arguments.flags & CLONE_PIDFD) error = open_pidfd(*child, parent, arguments.pidfd, pidfd);
+    if (error == 0) error = publish(*child, parent, arguments, event);
   }
   if (error < 0) {
+    if (pidfd >= 0) parent.files->close(pidfd);
     if (child->kernel_stack != 0) free_kernel_stack(child->kernel_stack);
     return error;
   }

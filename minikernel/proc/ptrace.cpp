@@ -172,9 +172,9 @@ void trace_handler_entered(Task& task, bool stepping) {
 
 int trace_event_of_clone_locked(const Task& parent, uint64_t flags, int exit_signal) {
   if (parent.trace.tracer == nullptr || (flags & CLONE_UNTRACED)) return 0;
-  int event = flags & CLONE_VFORK        ? PTRACE_EVENT_VFORK
+  int event = flags & CLONE_VFORK      ? PTRACE_EVENT_VFORK
               : exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
-                                         : PTRACE_EVENT_FORK;
+                                       : PTRACE_EVENT_FORK;
   return parent.trace.options & 1ul << event ? event : 0;
 }
 

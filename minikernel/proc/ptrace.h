@@ -4,8 +4,8 @@
 // tracee stops at what it was asked to stop at, tells its tracer, and sleeps until that lets it go on. The
 // requests are in sys/ptrace.cpp; what wait4 says of tracees is in proc/exit.cpp.
 //
-// A tracer has a list of its tracees, each with a reference: a thread that ends while it is traced stays there
-// until the tracer has asked how it ended. The leader of a process is known to the process too
+// A tracer has a list of its tracees, each with a reference: a thread that ends while it is traced stays
+// there until the tracer has asked how it ended. The leader of a process is known to the process too
 // (Process::traced_leader): the parent hears of the end of a process only after the tracer.
 //
 // All of it is guarded by tasks_lock. While a request works on a stopped tracee without that lock, the tracee
@@ -36,21 +36,21 @@ struct TraceState {
   Task* next_tracee = nullptr;
   uint64_t options = 0;  // PTRACE_O_*
   bool seized = false;
-  bool syscalls = false;         // it stops at system calls
-  bool step = false;             // it stops after an instruction
+  bool syscalls = false;          // it stops at system calls
+  bool step = false;              // it stops after an instruction
   bool forced_trap_flag = false;  // by RFLAGS.TF, which the program has not set itself
-  bool trap_wanted = false;      // it is to stop and say PTRACE_EVENT_STOP, if it does not stop anyhow
-  bool notice_wanted = false;    // the same in any case: its process goes on
-  bool group_stop_told = false;  // the stop of its process was told and holds it no longer
+  bool trap_wanted = false;       // it is to stop and say PTRACE_EVENT_STOP, if it does not stop anyhow
+  bool notice_wanted = false;     // the same in any case: its process goes on
+  bool group_stop_told = false;   // the stop of its process was told and holds it no longer
   // The stop that it is in.
   bool stopped = false;
-  bool listening = false;         // PTRACE_LISTEN: stopped, and no requests
-  bool frozen = false;            // by a request
-  bool released = false;          // it goes on when it is no longer frozen
-  int untold = 0;                 // what wait has not said yet: signal, and event << 8
-  int signal = 0;                 // to go on with
-  uint64_t message = 0;           // PTRACE_GETEVENTMSG
-  siginfo_t* info = nullptr;      // PTRACE_GETSIGINFO; on the tracee's stack
+  bool listening = false;     // PTRACE_LISTEN: stopped, and no requests
+  bool frozen = false;        // by a request
+  bool released = false;      // it goes on when it is no longer frozen
+  int untold = 0;             // what wait has not said yet: signal, and event << 8
+  int signal = 0;             // to go on with
+  uint64_t message = 0;       // PTRACE_GETEVENTMSG
+  siginfo_t* info = nullptr;  // PTRACE_GETSIGINFO; on the tracee's stack
   WaitQueue resumed;
   // Its end, until it is told.
   bool ended = false;

@@ -404,7 +404,8 @@ void deliver_signals(TrapFrame& frame) {
     siginfo_t info;
     int number = take_signal(task, ~task.signals.blocked, info);
     if (number == 0) break;
-    if (is_traced_anyhow(task.trace) && number != SIGKILL && (number = trace_signal(task, info)) == 0) continue;
+    if (is_traced_anyhow(task.trace) && number != SIGKILL && (number = trace_signal(task, info)) == 0)
+      continue;
     trace(trace_abi::TraceType::kSignal, task.pid, number,
           static_cast<uint64_t>(static_cast<int64_t>(info.si_code)),
           reinterpret_cast<uint64_t>(info.si_addr));

@@ -11,8 +11,8 @@ namespace mk {
 namespace {
 
 // What a debugger may change: CF PF AF ZF SF TF DF OF NT RF AC (Linux's FLAG_MASK).
-constexpr uint64_t kChangeable = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | kFlagTrap | 0x400 | 0x800 | 0x4000 | 0x10000 |
-                                 0x40000;
+constexpr uint64_t kChangeable =
+    0x1 | 0x4 | 0x10 | 0x40 | 0x80 | kFlagTrap | 0x400 | 0x800 | 0x4000 | 0x10000 | 0x40000;
 
 constexpr size_t index_of(size_t offset) { return offset / sizeof(uint64_t); }
 

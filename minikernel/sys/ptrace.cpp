@@ -3,16 +3,16 @@
 // ptrace(2): what a tracer asks and does (Linux kernel/ptrace.c, arch/x86/kernel/ptrace.c). Attaching and
 // PTRACE_KILL work on any task; PTRACE_INTERRUPT on a tracee; all others on a tracee that has stopped, else
 // ESRCH.
-#include <linux/ptrace.h>
+#include "proc/ptrace.h"
 
 #include <asm/ptrace.h>
 #include <asm/unistd.h>
 #include <linux/elf.h>
+#include <linux/ptrace.h>
 #include <linux/uio.h>
 
 #include "lib/string.h"
 #include "mm/gup.h"
-#include "proc/ptrace.h"
 #include "proc/user_registers.h"
 #include "sys/syscall.h"
 
@@ -110,7 +110,8 @@ long listen(Task& task) {
 long peek(Task& task, uint64_t address, UserAddress out) {
   uint64_t word = 0;
   Ref<AddressSpace> mm = task.mm;
-  if (!mm || access_process_memory(*mm, address, &word, sizeof(word), kFollForce) != sizeof(word)) return -EIO;
+  if (!mm || access_process_memory(*mm, address, &word, sizeof(word), kFollForce) != sizeof(word))
+    return -EIO;
   return put_user(out, word) ? 0 : -EFAULT;
 }
 
@@ -179,7 +180,8 @@ long register_set(Task& task, bool set, uint64_t type, UserAddress vector) {
   bool fpu = type == NT_PRFPREG;
   buffer.iov_len = min(buffer.iov_len, fpu ? sizeof(FpuState) : sizeof(UserRegisters));
   auto address = reinterpret_cast<uint64_t>(buffer.iov_base);
-  long error = set ? set_set(task, fpu, address, buffer.iov_len) : get_set(task, fpu, address, buffer.iov_len);
+  long error =
+      set ? set_set(task, fpu, address, buffer.iov_len) : get_set(task, fpu, address, buffer.iov_len);
   if (error < 0) return error;
   return put_user(vector, buffer) ? 0 : -EFAULT;
 }

@@ -166,6 +166,10 @@ long sys_process_vm_writev(int pid, UserAddress local, uint64_t local_count, Use
                            uint64_t remote_count, uint64_t flags);
 // ptrace.cpp
 long sys_ptrace(uint64_t request, int pid, uint64_t address, uint64_t data);
+// pidfd.cpp
+long sys_pidfd_open(int pid, unsigned flags);
+long sys_pidfd_send_signal(int fd, int number, UserAddress info, unsigned flags);
+long sys_pidfd_getfd(int fd, int target, unsigned flags);
 long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice, unsigned flags);
 // process.cpp
 long sys_exit(int code);

@@ -250,6 +250,9 @@ constexpr Table make_table() {
   h[__NR_epoll_pwait2] = call<sys_epoll_pwait2>;
   h[__NR_process_vm_readv] = call<sys_process_vm_readv>;
   h[__NR_process_vm_writev] = call<sys_process_vm_writev>;
+  h[__NR_pidfd_open] = call<sys_pidfd_open>;
+  h[__NR_pidfd_send_signal] = call<sys_pidfd_send_signal>;
+  h[__NR_pidfd_getfd] = call<sys_pidfd_getfd>;
   h[__NR_ptrace] = call<sys_ptrace>;
   h[__NR_rseq] = declined;
   return table;

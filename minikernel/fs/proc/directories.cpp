@@ -137,6 +137,7 @@ class FdInfo final : public TextFile {
     for (unsigned i = digits; i > 0; --i, value /= 8) flags[i - 1] = static_cast<char>('0' + value % 8);
     out.print("pos:\t%lu\nflags:\t0%s\nmnt_id:\t%u\nino:\t%lu\n", file->position, flags,
               1 + static_cast<unsigned>(file->inode().file_system), file->inode().number);
+    file->inode().describe(out);
     return 0;
   }
 

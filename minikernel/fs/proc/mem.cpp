@@ -23,9 +23,7 @@ class WhichMemory final : public OpenState {
 
 class MemoryOfProcess final : public Inode {
  public:
-  explicit MemoryOfProcess(ProcessId id) : Inode(S_IFREG | 0600), id_(id) {
-    file_system = FileSystem::kProc;
-  }
+  explicit MemoryOfProcess(ProcessId id) : Inode(S_IFREG | 0600), id_(id) { file_system = FileSystem::kProc; }
 
   long open(File& file) override {
     ProcessInfo info;
@@ -36,16 +34,18 @@ class MemoryOfProcess final : public Inode {
     return 0;
   }
   long read(File& file, uint64_t offset, UserBuffer buffer) override {
-    return transfer(file, offset, buffer, [](AddressSpace& mm, uint64_t at, uint64_t user, char* page, size_t part) {
-      long got = access_process_memory(mm, at, page, part, kFollForce);
-      return got > 0 && !copy_to_user(user, page, static_cast<size_t>(got)) ? -EFAULT : got;
-    });
+    return transfer(file, offset, buffer,
+                    [](AddressSpace& mm, uint64_t at, uint64_t user, char* page, size_t part) {
+                      long got = access_process_memory(mm, at, page, part, kFollForce);
+                      return got > 0 && !copy_to_user(user, page, static_cast<size_t>(got)) ? -EFAULT : got;
+                    });
   }
   long write(File& file, uint64_t offset, UserBuffer buffer) override {
-    return transfer(file, offset, buffer, [](AddressSpace& mm, uint64_t at, uint64_t user, char* page, size_t part) {
-      if (!copy_from_user(page, user, part)) return -static_cast<long>(EFAULT);
-      return access_process_memory(mm, at, page, part, kFollForce | kFollWrite);
-    });
+    return transfer(file, offset, buffer,
+                    [](AddressSpace& mm, uint64_t at, uint64_t user, char* page, size_t part) {
+                      if (!copy_from_user(page, user, part)) return -static_cast<long>(EFAULT);
+                      return access_process_memory(mm, at, page, part, kFollForce | kFollWrite);
+                    });
   }
   bool has_end() const override { return false; }
   long truncate(uint64_t) override { return 0; }
