@@ -49,6 +49,8 @@ Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal)
   SpinlockGuard guard(tasks_lock);
   process->group = parent.group;
   process->session = parent.session;
+  process->uids = parent.uids;
+  process->gids = parent.gids;
   process->exit_signal = flags & CLONE_PARENT ? parent.exit_signal : exit_signal;
   for (int i = 0; i < RLIM_NLIMITS; ++i) process->limits[i] = parent.limits[i];
   return process;
@@ -130,6 +132,8 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments, int& ev
   SpinlockGuard guard(tasks_lock);
   Process& process = *parent.process;
   if (process.group_exit || process.executor != nullptr || kill_pending(parent)) return -kRestartSys;
+  bool limited = process.uids.real != 0;  // not root
+  if (limited && task_count_of(process.uids.real) >= process.limits[RLIMIT_NPROC].soft) return -EAGAIN;
   child.pid = new_pid();
   if (child.pid == 0) return -EAGAIN;
   child.tgid = arguments.flags & CLONE_THREAD ? parent.tgid : child.pid;

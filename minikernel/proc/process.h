@@ -24,6 +24,10 @@ struct Task;
 
 extern Spinlock tasks_lock;
 
+struct UserIds {
+  uint32_t real = 0, effective = 0, saved = 0;
+};
+
 struct Limit {
   uint64_t soft;
   uint64_t hard;
@@ -92,6 +96,7 @@ class Process : public RefCounted {
   WaitQueue child_events;  // a child changed
   WaitQueue thread_ended;
 
+  UserIds uids, gids;
   Limit limits[RLIM_NLIMITS];
   int oom_score_adj = 0;             // -1000 (never killed for lack of memory) to 1000
   char name[16] = {};                // of its last thread, for a zombie
@@ -112,6 +117,7 @@ void remove_thread(Task& task);
 void remove_process(Process& process);
 unsigned process_count();
 unsigned task_count();
+unsigned task_count_of(uint32_t uid);  // real
 int last_used_pid();
 uint64_t forks_so_far();  // tasks made since boot
 // The next free pid; 0 when there are too many tasks.

@@ -41,10 +41,6 @@ long sys_getppid() {
   const Process* parent = current().process->parent;
   return parent != nullptr ? parent->tgid : 0;
 }
-long sys_getuid() { return 0; }
-long sys_getgid() { return 0; }
-long sys_geteuid() { return 0; }
-long sys_getegid() { return 0; }
 long sys_getpgrp() { return current().process->group; }
 
 long sys_getpgid(int pid) {
@@ -92,15 +88,6 @@ long sys_setsid() {
     if (other->group == self.tgid) return -EPERM;
   self.session = self.group = self.tgid;
   return self.tgid;
-}
-
-// Everybody is root, who may become anybody; there is nobody else to become.
-long sys_setuid(int) { return 0; }
-long sys_setgroups(uint64_t, UserAddress) { return 0; }
-long sys_getgroups(int, UserAddress) { return 0; }
-long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved) {
-  uint32_t root = 0;
-  return put_user(real, root) && put_user(effective, root) && put_user(saved, root) ? 0 : -EFAULT;
 }
 
 namespace {

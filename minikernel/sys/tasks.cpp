@@ -153,6 +153,7 @@ long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress time
   int command = operation & FUTEX_CMD_MASK;
   bool is_private = operation & FUTEX_PRIVATE_FLAG;
   auto value2 = static_cast<uint32_t>(timeout);  // where it is no time
+  if ((operation & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET) return -ENOSYS;
   switch (command) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET: {
@@ -205,6 +206,7 @@ long sys_prlimit64(int pid, unsigned resource, UserAddress in, UserAddress out) 
     old = limit;
     if (in != 0) {
       if (wanted.soft > wanted.hard) return -EINVAL;
+      if (wanted.hard > old.hard && current().process->uids.effective != 0) return -EPERM;
       if (resource == RLIMIT_NOFILE && wanted.hard > FileTable::kMaxFiles) return -EPERM;
       limit = wanted;
     }
