@@ -175,6 +175,7 @@ class AddressSpace : public RefCounted {
   MmapLock& mmap_lock() { return mmap_lock_; }
   uint64_t data_pages() const { return data_pages_; }
 
+  uint64_t serial_number = 0;  // no two ever made have the same
   Ref<File> executable;
   uint64_t argument_start = 0, argument_end = 0, environment_end = 0;
 
