@@ -26,9 +26,6 @@ endforeach()
 # Other machines: four CPUs, five levels of page tables.
 add_tool_test(guest.four_cpus 600 ${tools}/compare-guests --cpus 4 demand-paging signals mappings)
 add_tool_test(guest.five_levels 600 ${tools}/compare-guests --la57 hello protection sparse-map)
-# Every copy-on-write scenario under every policy is as guest-tests/scenarios/expected.json says.
-add_tool_test(guest.matrix 900 $<TARGET_FILE:mmuscope> matrix)
-add_tool_test(guest.matrix_cpus 900 $<TARGET_FILE:mmuscope> matrix --cpus 4)
 foreach(tool determinism limits formats frame-touches readme gdb debug)
   add_tool_test(guest.${tool} 600 ${tools}/test-${tool})
 endforeach()
