@@ -32,6 +32,8 @@ namespace mk {
 class Dentry;
 class File;
 class Inode;
+class Process;
+class TextBuffer;
 
 struct UserBuffer {
   uint64_t address;
@@ -72,6 +74,9 @@ class Inode : public RefCounted {
   virtual void look_for_input() {}
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
   virtual bool seekable() const { return is_regular() || is_directory(); }
+  virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
+  virtual Process* process() { return nullptr; }            // that a pidfd refers to
+  virtual bool has_end() const { return !is_directory(); }  // for lseek's SEEK_END and those below
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);
 

@@ -159,6 +159,17 @@ long sys_mseal(uint64_t address, uint64_t length, uint64_t flags);
 long sys_pkey_alloc(uint64_t flags, uint64_t rights);
 long sys_pkey_free(int key);
 long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key);
+// process_memory.cpp
+long sys_process_vm_readv(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                          uint64_t remote_count, uint64_t flags);
+long sys_process_vm_writev(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                           uint64_t remote_count, uint64_t flags);
+// ptrace.cpp
+long sys_ptrace(uint64_t request, int pid, uint64_t address, uint64_t data);
+// pidfd.cpp
+long sys_pidfd_open(int pid, unsigned flags);
+long sys_pidfd_send_signal(int fd, int number, UserAddress info, unsigned flags);
+long sys_pidfd_getfd(int fd, int target, unsigned flags);
 long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice, unsigned flags);
 // process.cpp
 long sys_exit(int code);
