@@ -16,8 +16,8 @@ namespace mk {
 namespace {
 
 constexpr uint8_t kEndOfInput = 0x04;
-constexpr uint8_t kLiteralNext = 0x16;  // ^V
-constexpr size_t kLineMax = 4096;       // N_TTY_BUF_SIZE
+constexpr uint8_t kLiteralNext = 0x16;                        // ^V
+constexpr size_t kLineMax = 4096;                             // N_TTY_BUF_SIZE
 constexpr uint64_t kControllingTerminal = make_device(5, 0);  // /dev/tty: whatever that is for who opens it
 
 // What all names of the terminal share.

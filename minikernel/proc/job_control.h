@@ -14,8 +14,8 @@ namespace mk {
 
 // --- For the terminal's ioctls; 0 or -errno, without locks.
 
-// The running task uses the terminal in a way that only the foreground may; `number` is what stops the others:
-// SIGTTIN or SIGTTOU. -ERESTARTSYS: the signal is sent. -EIO: there is nobody to continue it.
+// The running task uses the terminal in a way that only the foreground may; `number` is what stops the
+// others: SIGTTIN or SIGTTOU. -ERESTARTSYS: the signal is sent. -EIO: there is nobody to continue it.
 long check_foreground(int number);
 bool has_controlling_terminal();
 long take_terminal(bool from_others);  // TIOCSCTTY
