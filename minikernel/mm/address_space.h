@@ -213,6 +213,9 @@ class AddressSpace : public RefCounted {
                uint64_t offset);
   long advise_area(Vma& vma, uint64_t start, uint64_t end, int advice);
   long remove_pages(uint64_t start, uint64_t end);
+  static bool may_lock_at_all();
+  bool may_lock(uint64_t vm_flags, uint64_t bytes) const;
+  uint64_t locked_bytes(uint64_t start, uint64_t end) const;
   long lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock);
   void lock_all(uint64_t lock);
 
