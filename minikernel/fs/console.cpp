@@ -47,9 +47,11 @@ class Terminal {
     return ready();
   }
 
-  // With nothing else to run: somebody waits for input, and no timer is about to go off.
+  // With nothing else to run: somebody waits for input, or may be interrupted by it, and no timer is about to
+  // go off.
   bool wants_input() {
-    if ((readers_.empty() && !(settings.c_lflag & ISIG)) || has_input()) {
+    bool may_interrupt = (settings.c_lflag & ISIG) && others_are_idle();
+    if ((readers_.empty() && !may_interrupt) || has_input()) {
       idle_since_ = kNever;
       return false;
     }

@@ -151,7 +151,7 @@ void signal_foreground(int number) {
 
 void leave_jobs_locked(Process& ending) {
   if (is_session_leader(ending) && ending.has_terminal) {
-    hang_up(foreground);
+    if (foreground != 0) send_group_signal_locked(foreground, from_kernel(SIGHUP));
     clear_terminal();
   }
   ending.has_terminal = false;
