@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
+#include "proc/job_control.h"
 #include "proc/task.h"
 
 namespace mk {
@@ -109,6 +110,7 @@ void end_process(Process& process, Process*& gone) {
   process.zombie = true;
   process.stopped = false;
   flush_signals_locked(process.pending);
+  if (process.tgid != kInitPid) leave_jobs_locked(process);
   give_children_away(process, gone);
   trace(TraceType::kTaskExit, process.tgid, shell_status(process.exit_status));
   if (notify_parent(process)) reap_into(gone, process);
