@@ -43,7 +43,7 @@ class EventFd final : public Inode {
  private:
   template <typename Try>
   long wait(const File& file, Try attempt) {
-    if (file.flags & O_NONBLOCK) return attempt() ? 0 : -EAGAIN;
+    if (file.nonblocking()) return attempt() ? 0 : -EAGAIN;
     return sleep_until(changed_, attempt);
   }
   bool take(uint64_t& taken) {

@@ -31,6 +31,7 @@ namespace mk {
 
 class Dentry;
 class File;
+class Pipe;
 class Inode;
 
 struct UserBuffer {
@@ -71,6 +72,7 @@ class Inode : public RefCounted {
   // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
   virtual void look_for_input() {}
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
+  virtual Pipe* pipe() { return nullptr; }                          // what it is an end of
   virtual bool seekable() const { return is_regular() || is_directory(); }
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);

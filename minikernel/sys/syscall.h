@@ -137,6 +137,11 @@ long sys_umount2(UserAddress target, int flags);
 long sys_sync();
 long sys_fsync(int fd);
 long sys_syncfs(int fd);
+// splice.cpp
+long sys_splice(int in, UserAddress in_offset, int out, UserAddress out_offset, uint64_t bytes,
+                unsigned flags);
+long sys_tee(int in, int out, uint64_t bytes, unsigned flags);
+long sys_vmsplice(int fd, UserAddress vector, uint64_t count, unsigned flags);
 // memfd.cpp, flock.cpp
 long sys_memfd_create(UserAddress name, unsigned flags);
 long sys_flock(int fd, unsigned operation);
