@@ -172,6 +172,7 @@ void do_exit(int status) {
   task.handlers.reset();
   task.process.reset();
   if (is_init && last) init_has_ended(shell_status(process_status));
+  if (!is_init && last) something_has_ended();
   schedule_dead();
 }
 

@@ -86,6 +86,8 @@ struct Task : public RefCounted {
   Ref<Completion> vfork_done;
   // Where a new kernel thread begins; null: user code, at the frame on top of the kernel stack.
   void (*entry)() = nullptr;
+  void (*thread_function)(void*) = nullptr;  // of a kernel thread (kernel_thread.h)
+  void* thread_argument = nullptr;
 
   // The scheduler's, under its lock.
   RunState state = RunState::kRunning;

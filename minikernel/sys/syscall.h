@@ -45,8 +45,6 @@ Result<Ref<Dentry>> base_directory(int directory_fd, const char* path);
 Result<Ref<Dentry>> find_at(int directory, UserAddress path, unsigned flags);
 // A descriptor for an open file, the lowest from `lowest` on; -EMFILE, -ENOMEM.
 long install(Ref<File> file, bool close_on_exec, int lowest = 0);
-// RLIMIT_FSIZE is in the way: SIGXFSZ, and -EFBIG.
-long file_too_large();
 
 // Something unimplemented inside a call that exists (an option, a flag): said once per program, like a
 // missing call.
