@@ -32,6 +32,7 @@ namespace mk {
 class Dentry;
 class File;
 class Pipe;
+class Ring;
 class Inode;
 
 struct UserBuffer {
@@ -73,6 +74,8 @@ class Inode : public RefCounted {
   virtual void look_for_input() {}
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
   virtual Pipe* pipe() { return nullptr; }                          // what it is an end of
+  virtual Ring* io_ring() { return nullptr; }                       // whose file it is
+  virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);
@@ -100,6 +103,8 @@ class Inode : public RefCounted {
   virtual bool next_entry(DirEntry&) { return false; }
 
   virtual bool mappable() const { return false; }
+  // Whether `bytes` from `offset` on may be mapped together. -errno.
+  virtual long check_mapping(uint64_t, uint64_t) { return 0; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);

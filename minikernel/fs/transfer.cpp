@@ -64,8 +64,7 @@ long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* posi
     return done;
   }
   // Asked before the size: a directory or a device that cannot be read says so for 0 bytes too.
-  long done =
-      direction == Direction::kRead ? inode.read(file, at, buffer) : inode.write(file, at, buffer);
+  long done = direction == Direction::kRead ? inode.read(file, at, buffer) : inode.write(file, at, buffer);
   if (done > 0) at += static_cast<uint64_t>(done);
   return done;
 }

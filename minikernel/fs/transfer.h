@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// One transfer between an open file and memory, with what Linux's vfs_read(), vfs_write() and rw_verify_area()
-// check and lock around it: modes, sizes, RLIMIT_FSIZE, O_APPEND, positions. What system calls and io_uring have
-// in common.
+// One transfer between an open file and memory, with what Linux's vfs_read(), vfs_write() and
+// rw_verify_area() check and lock around it: modes, sizes, RLIMIT_FSIZE, O_APPEND, positions. What system
+// calls and io_uring have in common.
 #pragma once
 
 #include <stdint.h>
@@ -28,8 +28,8 @@ class TransferGuard {
   Mutex* contents_ = nullptr;
 };
 
-// To or from the program's memory, under a TransferGuard; with `position` null at the file's own position. The
-// position moves.
+// To or from the program's memory, under a TransferGuard; with `position` null at the file's own position.
+// The position moves.
 long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position);
 // The same with the kernel's memory: a page that somebody has a reference to.
 long transfer_kernel(Direction direction, File& file, void* memory, size_t bytes, uint64_t* position);

@@ -78,6 +78,7 @@ struct Task : public RefCounted {
   // no SIGPIPE.
   bool nowait = false;
   bool io_for_ring = false;
+  bool has_used_io_uring = false;
 
   // How to go on with an interrupted call that cannot simply be repeated (Linux's restart_block).
   long (*restart)(Task& task) = nullptr;

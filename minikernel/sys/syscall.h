@@ -140,6 +140,11 @@ long sys_splice(int in, UserAddress in_offset, int out, UserAddress out_offset, 
                 unsigned flags);
 long sys_tee(int in, int out, uint64_t bytes, unsigned flags);
 long sys_vmsplice(int fd, UserAddress vector, uint64_t count, unsigned flags);
+// io_uring.cpp
+long sys_io_uring_setup(uint32_t entries, UserAddress params);
+long sys_io_uring_enter(int fd, uint32_t to_submit, uint32_t least, unsigned flags, UserAddress argument,
+                        uint64_t argument_size);
+long sys_io_uring_register(int fd, unsigned opcode, UserAddress argument, uint32_t count);
 // memfd.cpp, flock.cpp
 long sys_memfd_create(UserAddress name, unsigned flags);
 long sys_flock(int fd, unsigned operation);

@@ -10,8 +10,7 @@
 
 namespace mk {
 
-Result<Ref<PinnedPages>> PinnedPages::take(AddressSpace& mm, uint64_t address, size_t bytes,
-                                           unsigned flags) {
+Result<Ref<PinnedPages>> PinnedPages::take(AddressSpace& mm, uint64_t address, size_t bytes, unsigned flags) {
   Ref<PinnedPages> pages = make<PinnedPages>(address, bytes);
   if (!pages) return Errno{ENOMEM};
   if (long error = pages->take_all(mm, flags); error < 0) return Errno{static_cast<int>(-error)};

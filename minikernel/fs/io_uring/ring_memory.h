@@ -10,9 +10,9 @@
 //   192   completion entries, 16 bytes each
 //         SQ array: indices of submission entries, 4 bytes each
 //
-// The kernel writes SQ head and CQ tail and believes only its own copies of them. Whatever else stands here may
-// be changed by the program at any time: it is read once and then checked. The owner serialises: next_entry()
-// by one lock, post() by another.
+// The kernel writes SQ head and CQ tail and believes only its own copies of them. Whatever else stands here
+// may be changed by the program at any time: it is read once and then checked. The owner serialises:
+// next_entry() by one lock, post() by another.
 #pragma once
 
 #include <linux/io_uring.h>
