@@ -103,8 +103,8 @@ class Inode : public RefCounted {
   virtual bool next_entry(DirEntry&) { return false; }
 
   virtual bool mappable() const { return false; }
-  // Whether `bytes` from `offset` on may be mapped together. -errno.
-  virtual long check_mapping(uint64_t, uint64_t) { return 0; }
+  // Whether a mapping may begin at an offset. -errno.
+  virtual long check_mapping(uint64_t) { return 0; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);

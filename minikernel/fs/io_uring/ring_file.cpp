@@ -26,9 +26,7 @@ class RingFile final : public Inode {
 
   bool mappable() const override { return true; }
   Result<Pfn> get_page(uint64_t index) override { return ring_->memory().get_page(index); }
-  long check_mapping(uint64_t offset, uint64_t bytes) override {
-    return ring_->memory().check_mapping(offset, bytes);
-  }
+  long check_mapping(uint64_t offset) override { return RingMemory::check_mapping(offset); }
 
  private:
   Ref<Ring> ring_;

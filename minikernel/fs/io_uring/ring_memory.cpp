@@ -84,15 +84,15 @@ Result<Pfn> RingMemory::get_page(uint64_t index) const {
   return frame;
 }
 
-long RingMemory::check_mapping(uint64_t offset, uint64_t bytes) const {
+// What lies beyond the frames is SIGBUS, as in a file.
+long RingMemory::check_mapping(uint64_t offset) {
   switch (offset & IORING_OFF_MMAP_MASK) {
     case IORING_OFF_SQ_RING:
     case IORING_OFF_CQ_RING:
-      return bytes <= uint64_t{rings_.count} * kPageSize ? 0 : -EINVAL;
     case IORING_OFF_SQES:
-      return bytes <= uint64_t{entries_part_.count} * kPageSize ? 0 : -EINVAL;
+      return 0;
   }
-  return -EINVAL;
+  return -ENOMEM;
 }
 
 uint32_t RingMemory::submitted() const {

@@ -39,8 +39,8 @@ class RingMemory {
 
   // The frame of a page of what is mapped, with a reference for the caller; ENXIO.
   Result<Pfn> get_page(uint64_t index) const;
-  // Whether a mapping of `bytes` from that offset on is one of the two parts. -EINVAL.
-  long check_mapping(uint64_t offset, uint64_t bytes) const;
+  // Whether a mapping may begin at that offset. -ENOMEM, as Linux 6 says.
+  static long check_mapping(uint64_t offset);
 
   uint32_t entries() const { return entries_; }
   uint32_t completions() const { return completions_; }
