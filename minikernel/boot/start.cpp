@@ -15,6 +15,7 @@
 #include "boot/memory.h"
 #include "lib/log.h"
 #include "lib/number.h"
+#include "lib/string.h"
 #include "mm/cow/cow_policy.h"
 
 extern "C" void (*constructors_start[])();
@@ -44,6 +45,11 @@ void choose_policy() {
     choose_cow_policy("pte");
   }
   log("copy-on-write: %s", cow().name());
+  char promise[16] = "coherent";
+  boot_option("ro_pin", promise, sizeof(promise));
+  ro_pins_are_snapshots = strcmp(promise, "snapshot") == 0;
+  if (!ro_pins_are_snapshots && strcmp(promise, "coherent") != 0)
+    log("ro_pin=%s is neither coherent nor snapshot: coherent it is", promise);
 }
 
 }  // namespace

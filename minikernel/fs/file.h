@@ -3,10 +3,8 @@
 // An open file: where it is in the tree, how it was opened, the position. Shared by the descriptors that
 // dup() and fork() make and by the areas that map it; the last reference closes it.
 //
-// The position: a transfer reserves the bytes it asks for, moves them without a lock, and gives back what it
-// did not use when nobody came in between. So two writers that share a position never write to the same
-// place, as Linux's position lock promises; readers that meet the end of the file together may both move
-// beyond it.
+// The position of a regular file or a directory belongs to one call at a time (PositionGuard, Linux's
+// f_pos_lock), which may sleep and touch user memory meanwhile. Pipes and devices have none.
 #pragma once
 
 #include <asm/fcntl.h>
@@ -17,6 +15,7 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "lib/spinlock.h"
+#include "proc/wait_queue.h"
 
 namespace mk {
 
@@ -42,18 +41,15 @@ class File : public RefCounted {
   bool readable() const { return !path_only() && (flags & O_ACCMODE) != O_WRONLY; }
   bool writable() const { return !path_only() && (flags & O_ACCMODE) != O_RDONLY; }
   bool appends() const { return (flags & O_APPEND) != 0; }
-
-  // Where a transfer of `bytes` starts. A read of a regular file reserves nothing beyond its end.
-  uint64_t reserve(uint64_t bytes) { return __atomic_fetch_add(&position, bytes, __ATOMIC_RELAXED); }
-  uint64_t reserve_for_read(uint64_t& bytes);
-  // The transfer that began at `start` used `used` of the `reserved` bytes.
-  void settle(uint64_t start, uint64_t reserved, uint64_t used);
+  // A transfer of the running task must not wait: O_NONBLOCK, or the call itself says so (RWF_NOWAIT).
+  bool nonblocking() const;
 
   Ref<OpenState> state();
   void set_state(Ref<OpenState> state);
 
   unsigned flags;  // O_* as F_GETFL shows them
   uint64_t position = 0;
+  Mutex position_lock;
   int flock_type = 8;  // LOCK_UN; guarded by fs/flock.cpp
 
  private:
@@ -62,6 +58,23 @@ class File : public RefCounted {
   Ref<Dentry> dentry_;
   Spinlock lock_;  // guards state_
   Ref<OpenState> state_;
+};
+
+// `own`: the call goes by the file's position, not by one of its own.
+class PositionGuard {
+ public:
+  explicit PositionGuard(File& file, bool own = true) {
+    if (!own || (!file.inode().is_regular() && !file.inode().is_directory())) return;
+    lock_ = &file.position_lock;
+    lock_->lock();
+  }
+  ~PositionGuard() {
+    if (lock_ != nullptr) lock_->unlock();
+  }
+  PositionGuard(const PositionGuard&) = delete;
+
+ private:
+  Mutex* lock_ = nullptr;
 };
 
 // A file that no name leads to; `name` is what /proc/PID/fd shows. ENOMEM.

@@ -54,18 +54,32 @@ bool FileTable::is_open(int fd) const {
   return entry != nullptr && entry->file;
 }
 
+int FileTable::first_free_locked(int lowest) {
+  int fd = lowest < all_used_below_ ? all_used_below_ : lowest;
+  while (fd < kMaxFiles) {
+    Slot* entry = slot_locked(fd);
+    if (entry == nullptr || !entry->file) break;
+    ++fd;
+  }
+  if (lowest <= all_used_below_) all_used_below_ = fd;
+  return fd;
+}
+
 Result<int> FileTable::install(Ref<File> file, bool close_on_exec, int lowest, int limit) {
   int end = limit < kMaxFiles ? limit : kMaxFiles;
-  for (int fd = lowest; fd < end; ++fd) {
-    if (is_open(fd)) continue;
+  while (true) {
+    int fd;
+    {
+      SpinlockGuard guard(lock_);
+      fd = first_free_locked(lowest);
+      if (fd >= end) return Errno{EMFILE};
+      if (Slot* entry = slot_locked(fd)) {
+        *entry = Slot{file, close_on_exec};
+        return fd;
+      }
+    }
     if (!ensure_slot(fd)) return Errno{ENOMEM};
-    SpinlockGuard guard(lock_);
-    Slot* entry = slot_locked(fd);
-    if (entry->file) continue;  // another thread was faster
-    *entry = Slot{file, close_on_exec};
-    return fd;
   }
-  return Errno{EMFILE};
 }
 
 long FileTable::replace(int fd, Ref<File> file, bool close_on_exec) {
@@ -84,6 +98,7 @@ Ref<File> FileTable::take(int fd, bool only_close_on_exec) {
   Slot* entry = slot_locked(fd);
   if (entry == nullptr || (only_close_on_exec && !entry->close_on_exec)) return nullptr;
   entry->close_on_exec = false;
+  if (fd < all_used_below_) all_used_below_ = fd;
   return static_cast<Ref<File>&&>(entry->file);
 }
 

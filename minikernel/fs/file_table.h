@@ -55,12 +55,14 @@ class FileTable : public RefCounted {
     Slot slots[kChunk];
   };
   Slot* slot_locked(int fd) const;
+  int first_free_locked(int lowest);
   // Makes sure that there is a slot, which then stays. False when memory is out.
   bool ensure_slot(int fd);
   Ref<File> take(int fd, bool only_close_on_exec);
 
   mutable Spinlock lock_;
   Chunk* chunks_[kMaxFiles / kChunk] = {};
+  int all_used_below_ = 0;  // no lower descriptor is free
 };
 
 }  // namespace mk

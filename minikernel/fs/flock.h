@@ -10,5 +10,7 @@ namespace mk {
 
 // `type`: LOCK_SH, LOCK_EX or LOCK_UN. 0, or -EWOULDBLOCK when somebody else's lock is in the way.
 long flock_try(File& file, int type);
+// Waits for it instead. -ERESTARTSYS for a signal.
+long flock_wait(File& file, int type);
 
 }  // namespace mk

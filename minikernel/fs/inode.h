@@ -5,10 +5,14 @@
 // inside the operation, so an operation may fault and must hold no spinlock. Offsets and sizes are bytes.
 // Operations return a byte count (or 0) or -errno.
 //
+// io_lock, which may sleep, makes changes of a regular file's contents one step each (Linux's i_rwsem):
+// whoever calls write(), append() or write_kernel() holds it, truncate() and allocate() take it. Pipes and
+// devices do without.
+//
 // Pages: a mappable file gives page frames by get_page(), with a reference for the caller. Whoever shortens a
-// file takes the pages out of it first and then out of page tables (unmap_mapping_range): a fault that holds
-// its page-table lock from get_page() until the entry stands can therefore never leave a page mapped that the
-// file has lost.
+// file changes its size first and then takes the pages out of page tables (unmap_mapping_range, which takes
+// each mmap_lock for writing): a fault holds its mmap_lock from get_page() until the entry stands, and can
+// therefore never leave a page mapped that the file has lost.
 #pragma once
 
 #include <asm/errno.h>
@@ -21,13 +25,17 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "mm/frame_allocator.h"
+#include "proc/wait_queue.h"
 
 namespace mk {
 
 class Dentry;
 class File;
+class Pipe;
+class Ring;
 class Inode;
-class WaitQueue;
+class Process;
+class TextBuffer;
 
 struct UserBuffer {
   uint64_t address;
@@ -40,7 +48,6 @@ inline constexpr uint64_t make_device(uint32_t major, uint32_t minor) {
 
 // Which file system a file seems to be in: st_dev, statfs, and what can be created in its directories.
 enum class FileSystem : uint8_t { kRoot, kProc, kSys, kNameless };
-class Inode;
 
 // Takes pages [first, first + count) of a file out of every page table; with `even_cows` also the copies that
 // private mappings made of them (truncation, Linux's unmap_mapping_range). Called without a spinlock held.
@@ -55,6 +62,8 @@ class Inode : public RefCounted {
   bool is_regular() const { return S_ISREG(mode); }
   bool is_symlink() const { return S_ISLNK(mode); }
 
+  Mutex io_lock;
+
   virtual long read(File&, uint64_t, UserBuffer) { return is_directory() ? -EISDIR : -EINVAL; }
   virtual long write(File&, uint64_t, UserBuffer) { return -EINVAL; }
   // O_APPEND: writes at the end; `end` becomes the end of what was written.
@@ -66,7 +75,13 @@ class Inode : public RefCounted {
   // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
   virtual void look_for_input() {}
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
+  virtual Pipe* pipe() { return nullptr; }                          // what it is an end of
+  virtual Ring* io_ring() { return nullptr; }                       // whose file it is
+  virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
+  virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
+  virtual Process* process() { return nullptr; }            // that a pidfd refers to
+  virtual bool has_end() const { return !is_directory(); }  // for lseek's SEEK_END and those below
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);
 
@@ -93,6 +108,8 @@ class Inode : public RefCounted {
   virtual bool next_entry(DirEntry&) { return false; }
 
   virtual bool mappable() const { return false; }
+  // Whether a mapping may begin at an offset. -errno.
+  virtual long check_mapping(uint64_t) { return 0; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);

@@ -291,6 +291,7 @@ long MemoryFile::resize_locked(uint64_t bytes) {
 
 long MemoryFile::truncate(uint64_t bytes) {
   if (bytes > kMaxSize) return -EFBIG;
+  MutexGuard one_change(io_lock);
   uint64_t before = 0;
   {
     SpinlockGuard guard(lock_);
@@ -308,6 +309,7 @@ long MemoryFile::allocate(int fl_mode, uint64_t offset, uint64_t length) {
   if (fl_mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) return -EOPNOTSUPP;
   uint64_t end = offset + length;
   if (end > kMaxSize) return -EFBIG;
+  MutexGuard one_change(io_lock);
   if (fl_mode & FALLOC_FL_PUNCH_HOLE) return punch_hole(offset, end);
   uint64_t first = offset / kPageSize;
   uint64_t last = page_align_up(end) / kPageSize;
@@ -335,6 +337,12 @@ long MemoryFile::punch_hole(uint64_t start, uint64_t end) {
     SpinlockGuard guard(lock_);
     if (seals_ & kWriteSeals) return -EPERM;
     changed_ = true;
+  }
+  // Before, because private areas' pages are told from copies of them by the cache; and after, for faults in
+  // between.
+  if (first < last) unmap_mapping_range(*this, first, last - first, false);
+  {
+    SpinlockGuard guard(lock_);
     uint64_t origin_end = min(page_align_up(origin_size_) / kPageSize, page_align_up(end) / kPageSize);
     for (uint64_t i = start / kPageSize; i < origin_end; ++i) {
       Result<Pfn> page = page_locked(i);

@@ -8,8 +8,8 @@
 // it: the origin still has it all. Any other keeps its pages until they are cut off or the file dies. Files
 // with names may have half of the memory together (tmpfs's default size): ENOSPC.
 //
-// Locks: lock_, a spinlock, guards the cache, the size and the seals; user memory is copied through a page of
-// the kernel, never under it. Up to a page of a write is one step for everybody else, appending included.
+// Locks: lock_, a spinlock inside io_lock, guards the cache, the size and the seals; user memory is copied
+// through a page of the kernel, never under it.
 #pragma once
 
 #include "fs/file.h"

@@ -22,6 +22,7 @@
 #include "lib/ref.h"
 #include "lib/result.h"
 #include "lib/spinlock.h"
+#include "mm/gup.h"
 #include "mm/mmap_lock.h"
 #include "mm/vma.h"
 
@@ -70,10 +71,10 @@ struct PageCounts {
 
 // Which entries of a range are dropped (Linux's zap_details).
 struct ZapRules {
-  bool markers = false;  // markers, too
-  const Vma* area =
-      nullptr;  // without `markers`: whose write protection outlives the pages, if it is a file's
-  const Vma* file_pages = nullptr;  // only the file's own pages in that area, not copies of them
+  bool markers = false;          // markers, too
+  bool only_file_pages = false;  // not the copies that private areas have of them
+  // Without `markers`: whose write protection outlives the pages, if it is a file's.
+  const Vma* area = nullptr;
 };
 
 // Why pages are faulted in ahead, which decides what a page means that cannot be.
@@ -188,8 +189,16 @@ class AddressSpace : public RefCounted {
   // Entries changed whose flush is still owed (Linux's tlb_flush_pending); TlbBatch counts.
   uint32_t tlb_flush_pending = 0;
   ShareGroup* share_group = nullptr;  // mm/cow/pte_group.cpp
+  bool has_pinned = false;            // somebody has ever pinned a page of it (Linux's MMF_HAS_PINNED)
+
+  // A reference to the page at `address` (mm/gup.cpp), faulted in if need be. -EFAULT, -ENOMEM, -ERESTARTSYS.
+  long get_page(uint64_t address, PageRef& ref);
+  // Copies what is in one page, faulted in if need be, without a reference to it. As get_page(); kFollWrite
+  // is not for it.
+  long read_page(uint64_t address, void* out, size_t bytes, unsigned follow);
   uint64_t data_pages() const { return data_pages_; }
 
+  uint64_t serial_number = 0;  // no two ever made have the same
   Ref<File> executable;
   uint64_t argument_start = 0, argument_end = 0, environment_end = 0;
 
@@ -231,6 +240,9 @@ class AddressSpace : public RefCounted {
   bool tell_removal(uint64_t start, uint64_t end);
   long advise_area(Vma& vma, uint64_t start, uint64_t end, int advice);
   long remove_pages(uint64_t start, uint64_t end);
+  static bool may_lock_at_all();
+  bool may_lock(uint64_t vm_flags, uint64_t bytes) const;
+  uint64_t locked_bytes(uint64_t start, uint64_t end) const;
   long lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock);
   void lock_all(uint64_t lock);
 
@@ -267,11 +279,19 @@ class AddressSpace : public RefCounted {
   bool file_userfault(const Vma& vma, uint64_t address, Pte* entry, Access access, UserfaultWait* wait,
                       FaultOutcome& outcome);
   FaultOutcome copy_page(Vma& vma, uint64_t address, Pte* entry);
-  void map_new_page(const Vma& vma, Pte* entry, Pfn pfn, uint64_t bits = 0);
-  void replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn);
+  FaultOutcome unshare_page(Vma& vma, uint64_t address, Pte* entry);
+  void replace_page(uint64_t address, Pte* entry, Pte replacement);
   void count_rss(int64_t pages);
   long copy_areas(AddressSpace& child, UserfaultEvents& events);
   long copy_page_range(AddressSpace& child, const Vma& vma, const Vma& copy);
+  Pte new_page_entry(const Vma& vma, Pfn pfn, uint64_t bits = 0);
+  // References (mm/gup.cpp), with mmap_lock held for reading. 1: a monitor of userfaultfd has to be waited
+  // for.
+  long follow_page(uint64_t address, PageRef& ref, UserfaultWait& wait);
+  long read_page_locked(uint64_t address, void* out, size_t bytes, unsigned follow, UserfaultWait& wait);
+  template <typename Try>
+  long with_monitors(uint64_t address, Try attempt);
+
   bool expand_stack(Vma& vma, uint64_t address);
   Pfn fault_in(uint64_t address, Access access);
   template <typename Visit>

@@ -100,7 +100,7 @@ FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access ac
     return vma.anonymous() ? do_anonymous_page(vma, entry, access, wait) : FaultOutcome::kSpurious;
   if (now.guard()) return FaultOutcome::kSigsegv;
   if (now.poisoned()) return FaultOutcome::kPoisoned;
-  KASSERT(now.present());  // an area that allows nothing has refused the access
+  KASSERT(now.maps_page());
   if (access == Access::kWrite && !now.writable()) return do_wp_page(vma, address, entry, wait);
   // The entry allows the access: another CPU was faster, or the TLB held an older one, and this fault has
   // dropped it (SDM Vol. 3, 4.10.4.1).
@@ -122,7 +122,7 @@ FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access
   Pfn pfn = alloc_zeroed_frame();
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
   vma.has_anon_pages = true;
-  map_new_page(vma, entry, pfn, wp);
+  set_pte(entry, new_page_entry(vma, pfn, wp));
   count_rss(1);
   return FaultOutcome::kAnonZero;
 }
@@ -173,13 +173,13 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   if (copies) {
     frame_put(source);
     vma.has_anon_pages = true;
-    map_new_page(vma, entry, copy, wp);
+    set_pte(entry, new_page_entry(vma, copy, wp));
     count_vm_event(VmEvent::kCowCopy);
     return FaultOutcome::kCopy;
   }
   cow().map_file(source);
   bool writes = access == Access::kWrite;
-  Pte now = Pte::for_frame(source, Pte::kAccessed | wp | (writes ? kWritten : 0));
+  Pte now = Pte::for_frame(source, Pte::kFile | Pte::kAccessed | wp | (writes ? kWritten : 0));
   set_pte(entry, with_protection(now, vma, !vma.is_private() && (vma.flags & kVmWrite)));
   return FaultOutcome::kFilePage;
 }
@@ -198,7 +198,8 @@ FaultOutcome AddressSpace::do_pfn_fault(Vma& vma, uint64_t address, Pte* entry, 
   return FaultOutcome::kPfnMapped;
 }
 
-// A write to a page that is there and may not be written yet, in an area that allows it.
+// A write to a page that is there and may not be written yet, in an area that allows it; or that is forced,
+// and then leaves the page the address space's own but W away (Linux's maybe_mkwrite).
 FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry, UserfaultWait* wait) {
   Pte now = read_pte(entry);
   uint64_t bits = 0;
@@ -211,14 +212,15 @@ FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry, Us
     now = now.without(Pte::kUffdWp);  // in the entry it goes with what is decided below
   }
   if (!vma.is_private() || (!now.special() && cow().may_reuse(*this, vma, now, bits))) {
-    set_pte(entry, now.with(Pte::kWrite | Pte::kAccessed | kWritten | bits));
+    bits |= Pte::kAccessed | kWritten | (vma.flags & kVmWrite ? Pte::kWrite : 0);
+    modify_pte(entry, [&](Pte seen) { return seen.without(Pte::kUffdWp).with(bits); });
     count_vm_event(VmEvent::kCowReuse);
     return async ? FaultOutcome::kUffdAsync : FaultOutcome::kReuse;
   }
   if (!now.special() || now.pfn() != zero_page_pfn()) return copy_page(vma, address, entry);
   Pfn pfn = alloc_zeroed_frame();  // instead of copying the zero page
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
-  replace_page(vma, address, entry, pfn);
+  replace_page(address, entry, new_page_entry(vma, pfn));
   count_rss(1);
   return FaultOutcome::kAnonZero;
 }
@@ -231,24 +233,47 @@ FaultOutcome AddressSpace::copy_page(Vma& vma, uint64_t address, Pte* entry) {
     flush_tlb(page_table_, address, address + kPageSize);
   memcpy(bytes_of(pfn), bytes_of(read_pte(entry).pfn()), kPageSize);
   if (read_pte(entry).special()) count_rss(1);
-  replace_page(vma, address, entry, pfn);
+  replace_page(address, entry, new_page_entry(vma, pfn));
   vma.has_anon_pages = true;
   count_vm_event(VmEvent::kCowCopy);
   return FaultOutcome::kCopy;
 }
 
-// Puts a frame that is this address space's own, and written, where none was.
-void AddressSpace::map_new_page(const Vma& vma, Pte* entry, Pfn pfn, uint64_t bits) {
-  Pte written = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | kWritten | bits);
-  set_pte(entry, with_protection(written, vma, vma.flags & kVmWrite));
+// Makes a page the address space's own before somebody takes a reference for reading: by taking it over, or
+// by a copy that stays as read-only as the page was (Linux's FAULT_FLAG_UNSHARE).
+FaultOutcome AddressSpace::unshare_page(Vma& vma, uint64_t address, Pte* entry) {
+  constexpr uint64_t kKept = Pte::kUffdWp | Pte::kSoftDirty;
+  Pte now = read_pte(entry);
+  uint64_t bits = 0;
+  if (!now.special() && cow().may_reuse(*this, vma, now, bits)) {
+    modify_pte(entry, [&](Pte seen) { return seen.with(bits); });
+    return FaultOutcome::kReuse;
+  }
+  Pfn pfn = alloc_frame();
+  if (pfn == 0) return FaultOutcome::kOutOfMemory;
+  if (__atomic_load_n(&tlb_flush_pending, __ATOMIC_SEQ_CST) != 0)
+    flush_tlb(page_table_, address, address + kPageSize);
+  memcpy(bytes_of(pfn), bytes_of(now.pfn()), kPageSize);
+  Pte copy = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | (now.value() & kKept));
+  replace_page(address, entry, with_protection(copy, vma, false));
+  if (now.special()) count_rss(1);
+  vma.has_anon_pages = true;
+  count_vm_event(VmEvent::kCowUnshare);
+  return FaultOutcome::kCopy;
 }
 
-// The same where another one was. No CPU may see the old one once another sees the new one: in between nobody
-// sees either (Linux's ptep_clear_flush).
-void AddressSpace::replace_page(const Vma& vma, uint64_t address, Pte* entry, Pfn pfn) {
+// Of a frame that is the address space's own, and written.
+Pte AddressSpace::new_page_entry(const Vma& vma, Pfn pfn, uint64_t bits) {
+  Pte written = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | kWritten | bits);
+  return with_protection(written, vma, vma.flags & kVmWrite);
+}
+
+// Puts an entry of another frame in an entry's place. No CPU may see the old frame once another sees the new
+// one: in between nobody sees either (Linux's ptep_clear_flush).
+void AddressSpace::replace_page(uint64_t address, Pte* entry, Pte replacement) {
   Pte old = set_pte(entry, Pte());
   flush_tlb(page_table_, address, address + kPageSize);
-  map_new_page(vma, entry, pfn);
+  set_pte(entry, replacement);
   if (old.special()) return;
   cow().unmap(old);
   cow().drop_copied(old.pfn());
@@ -263,7 +288,7 @@ bool AddressSpace::expand_stack(Vma& vma, uint64_t address) {
   bool needs_gap = below != nullptr && !(below->flags & kVmGrowsDown) && (below->flags & kVmAccess);
   if (needs_gap && start - below->end < kStackGuardGap) return false;
   if (vma.end - start > current().limit(RLIMIT_STACK)) return false;
-  if (!may_expand(vma.flags, vma.start - start)) return false;
+  if (!may_expand(vma.flags, vma.start - start) || !may_lock(vma.flags, vma.start - start)) return false;
   account(vma, -1);
   vma.start = start;  // keeps the order of the areas
   account(vma, 1);

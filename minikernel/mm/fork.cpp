@@ -4,7 +4,7 @@
 // are shared with the child from then on, and neither may write them without a fault; what the copy-on-write
 // policy does with them is its own. Pages of shared mappings and of files that nobody has written are left to
 // the child's faults, as in Linux (vma_needs_copy).
-#include "lib/assert.h"
+#include "lib/string.h"
 #include "mm/address_space.h"
 #include "mm/entry.h"
 #include "mm/tlb_batch.h"
@@ -98,15 +98,25 @@ long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma, const Vm
       copied += error == 0;
       return;
     }
-    Pte for_parent, for_child;
-    if (!cow().share(now, for_parent, for_child)) {
-      error = -ENOMEM;
-      return;
+    Pte for_child;
+    switch (cow().fork_page(*this, linear, entry, for_child)) {
+      case CowPolicy::ForkOf::kShared:
+        if (now.writable()) batch.changed(linear);
+        break;
+      case CowPolicy::ForkOf::kCopy: {
+        Pfn copy = alloc_frame();
+        if (copy != 0) {
+          memcpy(phys_to_virt(copy * kPageSize), phys_to_virt(now.pfn() * kPageSize), kPageSize);
+          for_child = child.new_page_entry(vma, copy, now.value() & Pte::kUffdWp);
+          count_vm_event(VmEvent::kCowForkCopy);
+          break;
+        }
+        [[fallthrough]];
+      }
+      case CowPolicy::ForkOf::kFull:
+        error = -ENOMEM;
+        return;
     }
-    // The processor may set A and D until then; D of the frame is the parent's to know.
-    Pte seen = set_pte(entry, for_parent);
-    if (seen != now) set_pte(entry, for_parent.with(seen.value() & (Pte::kAccessed | Pte::kDirty)));
-    if (now.writable()) batch.changed(linear);
     set_pte(target, for_child.without(dropped));
     ++copied;
   });

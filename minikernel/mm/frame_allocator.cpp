@@ -65,8 +65,7 @@ Pfn alloc_zeroed_frame() {
 bool frame_get(Pfn pfn) {
   KASSERT(pfn < frames_end);
   if (in_descriptors) {
-    uint32_t before = __atomic_fetch_add(&frame_descriptor(pfn).references, 1, __ATOMIC_RELAXED);
-    KASSERT(before != 0 && before < INT32_MAX);
+    frame_get_many(pfn, 1);
     return true;
   }
   uint16_t seen = __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED);
@@ -78,18 +77,37 @@ bool frame_get(Pfn pfn) {
   return true;
 }
 
-void frame_put(Pfn pfn) {
-  KASSERT(pfn < frames_end);
-  uint32_t before = in_descriptors
-                        ? __atomic_fetch_sub(&frame_descriptor(pfn).references, 1, __ATOMIC_ACQ_REL)
-                        : __atomic_fetch_sub(&counts[pfn], 1, __ATOMIC_ACQ_REL);
-  KASSERT(before != 0);
-  if (before != 1) return;
+namespace {
+
+void free_frame(Pfn pfn) {
   if (in_descriptors) frame_descriptor(pfn).flags = 0;
   count_vm_event(VmEvent::kPageFree);
   FrameCache& cache = this_cpu().frames;
   if (cache.count == FrameCache::kCapacity) spill(cache);
   cache.frames[cache.count++] = static_cast<uint32_t>(pfn);
+}
+
+}  // namespace
+
+void frame_put(Pfn pfn) {
+  if (in_descriptors) return frame_put_many(pfn, 1);
+  KASSERT(pfn < frames_end);
+  uint16_t before = __atomic_fetch_sub(&counts[pfn], 1, __ATOMIC_ACQ_REL);
+  KASSERT(before != 0);
+  if (before == 1) free_frame(pfn);
+}
+
+void frame_get_many(Pfn pfn, uint32_t count) {
+  KASSERT(in_descriptors && pfn < frames_end);
+  uint32_t before = __atomic_fetch_add(&frame_descriptor(pfn).references, count, __ATOMIC_RELAXED);
+  KASSERT(before != 0 && before < INT32_MAX - count);
+}
+
+void frame_put_many(Pfn pfn, uint32_t count) {
+  KASSERT(in_descriptors && pfn < frames_end);
+  uint32_t before = __atomic_fetch_sub(&frame_descriptor(pfn).references, count, __ATOMIC_ACQ_REL);
+  KASSERT(before >= count);
+  if (before == count) free_frame(pfn);
 }
 
 void frame_put_later(Pfn pfn) {

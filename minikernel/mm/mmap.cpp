@@ -75,6 +75,8 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
     }
     if ((flags & MAP_FIXED_NOREPLACE) && vmas_.find_intersection(start, start + size) != nullptr)
       return -EEXIST;
+    if ((flags & MAP_LOCKED) && !may_lock_at_all()) return -EPERM;
+    if (!may_lock(default_flags_ | map_flags(flags), size)) return -EAGAIN;
     long error = map_new(file, start, size, prot, flags, offset, events);
     if (error < 0) return error;
     bool populates = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
@@ -97,6 +99,7 @@ long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint6
   if (file) {
     Result<uint64_t> allowed = file_flags(*file, prot, shared);
     if (!allowed.ok()) return allowed.error();
+    if (long error = file->inode().check_mapping(offset); error < 0) return error;
     if (flags & MAP_GROWSDOWN) return -EINVAL;
     vm_flags = *allowed;
     if (uint64_t pages = file->inode().device_pages()) {
@@ -211,6 +214,7 @@ long AddressSpace::brk_locked(uint64_t address, uint64_t& populate_from, Userfau
     if (new_end + kPageSize + gap > above->start) return -ENOMEM;
   }
   if (new_end > kUserEnd || vmas_.size() > kMaxMapCount) return -ENOMEM;
+  if (!may_lock(default_flags_, new_end - old_end)) return -EAGAIN;
   if (default_flags_ & kVmLocked) populate_from = old_end;
   uint64_t flags = kVmRead | kVmWrite | kMayAll | default_flags_;
   return map_locked(old_end, new_end - old_end, flags, nullptr, 0, events);

@@ -29,6 +29,11 @@ long AddressSpace::mremap(uint64_t address, uint64_t old_length, uint64_t new_le
   if (new_length == 0 || new_length > kUserEnd || old_length > kUserEnd) return -EINVAL;
   UserfaultEvents events;
   Remap remap = {address, page_align_up(old_length), page_align_up(new_length), flags, new_address, events};
+  if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
+    if (!page_aligned(new_address) || new_address > kUserEnd - remap.new_length) return -EINVAL;
+    if (remap.end() > new_address && new_address + remap.new_length > address) return -EINVAL;
+    if ((flags & MREMAP_FIXED) && new_address < kMmapMinAddress) return -EPERM;
+  }
   long result;
   {
     MmapWriteGuard guard(mmap_lock_);
@@ -71,11 +76,7 @@ long AddressSpace::mremap_locked(Remap& remap) {
 // With MREMAP_FIXED or MREMAP_DONTUNMAP; without the former the new address is only a hint.
 long AddressSpace::mremap_to(Remap& remap, Vma* vma) {
   uint64_t to = remap.new_address;
-  if (!page_aligned(to)) return -EINVAL;
-  if (to > kUserEnd - remap.new_length) return -EINVAL;
-  if (remap.end() > to && to + remap.new_length > remap.address) return -EINVAL;
   if (vmas_.size() + 2 >= kMaxMapCount - 3) return -ENOMEM;
-  if ((remap.flags & MREMAP_FIXED) && to < kMmapMinAddress) return -EPERM;
   if (remap.old_length > remap.new_length) {
     long error = unmap_locked(remap.address + remap.new_length, remap.end(), remap.events);
     if (error < 0) return error;
@@ -106,7 +107,9 @@ long AddressSpace::check_resize(const Remap& remap, const Vma& vma) const {
   if (vma.pfn_map()) return -EFAULT;  // a device's memory is as long as it is
   uint64_t first_page = vma.file_offset(remap.address) / kPageSize;
   if (first_page + remap.new_length / kPageSize < first_page) return -EINVAL;
-  if (!may_expand(vma.flags, remap.new_length - remap.old_length)) return -ENOMEM;
+  uint64_t bytes = remap.new_length - remap.old_length;
+  if (!may_lock(vma.flags, bytes)) return -EAGAIN;
+  if (!may_expand(vma.flags, bytes)) return -ENOMEM;
   return 0;
 }
 

@@ -18,10 +18,6 @@ Pte left_behind(Pte old, const Vma* area) {
   return Pte(keeps ? Pte::kUffdWp : 0);
 }
 
-bool is_file_page(const Vma& vma, uint64_t address, Pfn pfn) {
-  return !vma.is_private() || vma.file->inode().cached_page(vma.file_offset(address) / kPageSize) == pfn;
-}
-
 }  // namespace
 
 void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
@@ -36,7 +32,7 @@ void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
       if (left != now) set_pte(entry, left);
       return;
     }
-    if (rules.file_pages != nullptr && !is_file_page(*rules.file_pages, linear, now.pfn())) return;
+    if (rules.only_file_pages && !now.has(Pte::kFile)) return;
     Pte old = set_pte(entry, left_behind(now, rules.area));
     batch.changed(linear);
     if (old.special()) return;
@@ -58,9 +54,7 @@ void AddressSpace::change_protection(const Vma& vma, uint64_t start, uint64_t en
     bool writable = really_writable(old, vma);
     Pte wanted = with_protection(old, vma, writable);
     if (wanted == old) return;
-    // The processor may set A or D until the entry has changed: those bits are kept.
-    Pte seen = set_pte(entry, wanted);
-    if (seen != old) set_pte(entry, with_protection(seen, vma, writable));
+    modify_pte(entry, [&](Pte seen) { return with_protection(seen, vma, writable); });
     if (allows_less(wanted, old)) batch.changed(linear);
   });
   batch.flush();
@@ -96,7 +90,6 @@ bool AddressSpace::move_entries(const Vma& vma, uint64_t from, uint64_t to, uint
     next = done + kPageSize;
     Pte* entry = page_table_.find(from + done);
     if (entry == nullptr) {  // there is none for the whole table
-      constexpr uint64_t kTableSpan = 512 * kPageSize;
       next = (from + done) / kTableSpan * kTableSpan + kTableSpan - from;
       continue;
     }

@@ -17,16 +17,14 @@ namespace {
 
 using Scan = PagemapScan;
 
-uint64_t categories_of(const Vma& vma, uint64_t address, Pte entry) {
+uint64_t categories_of(Pte entry) {
   if (entry.none()) return Scan::kWritten;  // nobody has protected it
   uint64_t categories = entry.has(Pte::kUffdWp) ? 0 : Scan::kWritten;
   if (entry.has(Pte::kSoftDirty)) categories |= Scan::kSoftDirty;
   if (!entry.maps_page()) return categories | Scan::kSwapped | (entry.guard() ? Scan::kGuard : 0);
   categories |= Scan::kPresent;
   if (entry.special()) return categories | (entry.pfn() == zero_page_pfn() ? Scan::kZeroPage : 0);
-  bool file = vma.file && (!vma.is_private() || vma.file->inode().cached_page(vma.file_offset(address) /
-                                                                              kPageSize) == entry.pfn());
-  return categories | (file ? Scan::kFile : 0);
+  return categories | (entry.has(Pte::kFile) ? Scan::kFile : 0);
 }
 
 }  // namespace
@@ -71,7 +69,7 @@ long AddressSpace::scan_table(PagemapScan& scan, const Vma& vma, uint64_t area, 
   long result = 0;
   for (; scan.at < end; scan.at += kPageSize, ++entry) {
     Pte now = read_pte(entry);
-    uint64_t categories = area | categories_of(vma, scan.at, now);
+    uint64_t categories = area | categories_of(now);
     bool wanted = only_protects ? !now.has(Pte::kUffdWp) : scan.page_matches(categories);
     if (!wanted) continue;
     if (scan.add(scan.at, 1, categories) == 0) {

@@ -15,8 +15,6 @@
 namespace mk {
 namespace {
 
-constexpr uint64_t kSetByProcessor = Pte::kAccessed | Pte::kDirty;
-
 // True: W is gone.
 bool clear_soft_dirty(const Vma& vma, Pte* entry) {
   Pte old = read_pte(entry);
@@ -24,11 +22,12 @@ bool clear_soft_dirty(const Vma& vma, Pte* entry) {
     if (old.has(Pte::kSoftDirty)) set_pte(entry, old.without(Pte::kSoftDirty));
     return false;
   }
-  bool stays = vma.is_private() && !old.special() && cow().stays_soft_dirty(old);
-  Pte wanted = stays ? old.with(Pte::kSoftDirty) : old.without(Pte::kSoftDirty | Pte::kWrite);
-  if (wanted == old) return false;
-  Pte seen = set_pte(entry, wanted);
-  if (seen != old) set_pte(entry, wanted.with(seen.value() & kSetByProcessor));
+  if (!old.has(Pte::kSoftDirty) && !old.writable()) return false;
+  bool stays = false;
+  old = modify_pte(entry, [&](Pte now) {
+    stays = vma.is_private() && !now.special() && cow().stays_soft_dirty(now);
+    return stays ? now.with(Pte::kSoftDirty) : now.without(Pte::kSoftDirty | Pte::kWrite);
+  });
   return old.writable() && !stays;
 }
 
@@ -36,8 +35,7 @@ bool clear_soft_dirty(const Vma& vma, Pte* entry) {
 void clear_accessed(Pte* entry) {
   Pte old = read_pte(entry);
   if (!old.maps_page() || !old.has(Pte::kAccessed)) return;
-  Pte seen = set_pte(entry, old.without(Pte::kAccessed));
-  if (seen != old) set_pte(entry, seen.without(Pte::kAccessed));
+  modify_pte(entry, [](Pte now) { return now.without(Pte::kAccessed); });
 }
 
 }  // namespace

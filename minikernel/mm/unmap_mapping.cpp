@@ -4,11 +4,9 @@
 // spaces map a file is not recorded; all are looked at, oldest first, so that the copy that a fork makes
 // meanwhile is seen as well.
 //
-// Truncation takes private copies, too, and comes after the new size is in place: a fault that is under way
-// has its entry in the page table by the time its address space is looked at, and a later one finds the end
-// of the file. A hole takes only the file's own pages. Where a private area still has one can be told only as
-// long as it is in the file's cache, so the file asks before it takes the pages out - and again after, for
-// the faults in between.
+// Truncation takes private copies, too; a hole takes only the file's own pages. Both call when the new size
+// is in place and the pages have left the cache: a fault that was under way has its entry in the page table
+// by the time its address space is looked at, and a later one finds the file as it is now.
 #include "mm/address_space.h"
 #include "mm/user_memory.h"
 
@@ -32,8 +30,7 @@ void AddressSpace::unmap_file_pages(const Inode& inode, uint64_t first, uint64_t
     uint64_t high = min(last, page + vma->size() / kPageSize);
     if (low >= high) continue;
     uint64_t start = vma->start + (low - page) * kPageSize;
-    zap_range(start, start + (high - low) * kPageSize,
-              {.area = vma, .file_pages = even_cows ? nullptr : vma});
+    zap_range(start, start + (high - low) * kPageSize, {.only_file_pages = !even_cows, .area = vma});
   }
 }
 

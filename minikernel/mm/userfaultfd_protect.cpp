@@ -33,11 +33,7 @@ bool AddressSpace::protect_page(const Vma& vma, Pte* entry) {
     return false;
   }
   if (!old.maps_page() || old.has(Pte::kUffdWp)) return false;
-  constexpr uint64_t kSetByProcessor = Pte::kAccessed | Pte::kDirty;
-  Pte wanted = old.without(Pte::kWrite).with(Pte::kUffdWp);
-  Pte seen = set_pte(entry, wanted);
-  if (seen != old) set_pte(entry, wanted.with(seen.value() & kSetByProcessor));
-  return seen.writable();
+  return modify_pte(entry, [](Pte now) { return now.without(Pte::kWrite).with(Pte::kUffdWp); }).writable();
 }
 
 // [start, end) lies inside `vma`. -ENOMEM: no tables for markers.
@@ -62,11 +58,8 @@ void AddressSpace::unprotect_area(const Vma& vma, uint64_t start, uint64_t end) 
     Pte old = read_pte(entry);
     if (old.wp_marker()) set_pte(entry, Pte());
     if (!old.maps_page() || !old.has(Pte::kUffdWp)) return;
-    // Without W the processor may still set A.
-    Pte wanted = old.without(Pte::kUffdWp);
-    wanted = with_protection(wanted, vma, really_writable(wanted, vma));
-    Pte seen = set_pte(entry, wanted);
-    if (seen != old) set_pte(entry, wanted.with(seen.value() & Pte::kAccessed));
+    bool writable = really_writable(old, vma);
+    modify_pte(entry, [&](Pte now) { return with_protection(now.without(Pte::kUffdWp), vma, writable); });
   });
 }
 

@@ -77,6 +77,7 @@ long sys_getdents64(int fd, UserAddress buffer, unsigned size) {
   if (!file || file->path_only()) return -EBADF;
   if (!file->inode().is_directory()) return -ENOTDIR;
   if (file->dentry().is_removed()) return -ENOENT;
+  PositionGuard guard(*file);
   DirectoryWriter writer(buffer, size);
   DirEntry entry;
   entry.position = file->position;

@@ -6,56 +6,11 @@
 #include <linux/fs.h>
 #include <linux/uio.h>
 
-#include "lib/string.h"
+#include "fs/transfer.h"
 #include "sys/syscall.h"
 
 namespace mk {
 namespace {
-
-constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
-
-enum class Direction { kRead, kWrite };
-
-// RLIMIT_FSIZE, as generic_write_check_limits: cuts `size` short, or sends SIGXFSZ.
-long check_size_limit(uint64_t offset, uint64_t& size) {
-  uint64_t limit = current().limit(RLIMIT_FSIZE);
-  if (size == 0 || limit >= offset + size) return 0;
-  if (offset >= limit) return file_too_large();
-  size = limit - offset;
-  return 0;
-}
-
-long append(File& file, UserBuffer buffer, bool moves) {
-  if (long error = check_size_limit(file.inode().size, buffer.size); error < 0) return error;
-  uint64_t end = 0;
-  long done = file.inode().append(file, end, buffer);
-  if (done > 0 && moves) __atomic_store_n(&file.position, end, __ATOMIC_RELAXED);
-  return done;
-}
-
-// One transfer; with `position` null at the file's own position, which moves. O_APPEND goes before both, for
-// pwrite too (pwrite(2), BUGS).
-long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position) {
-  bool reads = direction == Direction::kRead;
-  if (reads ? !file.readable() : !file.writable()) return -EBADF;
-  if (static_cast<int64_t>(buffer.size) < 0) return -EINVAL;
-  if (buffer.address + buffer.size < buffer.address) return -EFAULT;
-  Inode& inode = file.inode();
-  bool own = position == nullptr && inode.seekable();
-  uint64_t at = position != nullptr ? *position : own ? file.position : 0;
-  if (static_cast<int64_t>(at + buffer.size) < 0) return -EINVAL;
-  buffer.size = min(buffer.size, static_cast<size_t>(kMaxTransfer));
-  if (!reads && file.appends() && inode.is_regular()) return append(file, buffer, own);
-  if (!reads && inode.is_regular())
-    if (long error = check_size_limit(at, buffer.size); error < 0) return error;
-  if (own) at = reads ? file.reserve_for_read(buffer.size) : file.reserve(buffer.size);
-  // Asked before the size: a directory or a device that cannot be read says so for 0 bytes too.
-  long done = reads ? inode.read(file, at, buffer) : inode.write(file, at, buffer);
-  uint64_t used = done > 0 ? static_cast<uint64_t>(done) : 0;
-  if (own) file.settle(at, buffer.size, used);
-  if (position != nullptr) *position += used;
-  return done;
-}
 
 long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t count,
                      uint64_t* position = nullptr) {
@@ -73,6 +28,7 @@ long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t c
     if (static_cast<int64_t>(part.iov_len) < 0) return -EINVAL;
     total += min(part.iov_len, kMaxTransfer);
   }
+  TransferGuard guard(direction, *file, position == nullptr);
   long done = 0;
   for (uint64_t i = 0; i < count && static_cast<uint64_t>(done) < min(total, kMaxTransfer); ++i) {
     iovec part;
@@ -88,34 +44,31 @@ long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t c
   return done;
 }
 
+long transfer_once(Direction direction, int fd, UserBuffer buffer) {
+  Ref<File> file = current().files->get(fd);
+  if (!file) return -EBADF;
+  TransferGuard guard(direction, *file, true);
+  return transfer(direction, *file, buffer, nullptr);
+}
+
 long transfer_at(Direction direction, int fd, UserBuffer buffer, int64_t offset) {
   if (offset < 0) return -EINVAL;
   Ref<File> file = current().files->get(fd);
   if (!file) return -EBADF;
   if (!file->inode().seekable()) return -ESPIPE;
   uint64_t position = static_cast<uint64_t>(offset);
+  TransferGuard guard(direction, *file, false);
   return transfer(direction, *file, buffer, &position);
 }
 
 }  // namespace
 
-long file_too_large() {
-  siginfo_t info;
-  memset(&info, 0, sizeof(info));
-  info.si_signo = SIGXFSZ;
-  info.si_code = SI_KERNEL;
-  send_signal(current(), info);
-  return -EFBIG;
-}
-
 long sys_read(int fd, UserAddress buffer, uint64_t size) {
-  Ref<File> file = current().files->get(fd);
-  return file ? transfer(Direction::kRead, *file, UserBuffer{buffer, size}, nullptr) : -EBADF;
+  return transfer_once(Direction::kRead, fd, UserBuffer{buffer, size});
 }
 
 long sys_write(int fd, UserAddress buffer, uint64_t size) {
-  Ref<File> file = current().files->get(fd);
-  return file ? transfer(Direction::kWrite, *file, UserBuffer{buffer, size}, nullptr) : -EBADF;
+  return transfer_once(Direction::kWrite, fd, UserBuffer{buffer, size});
 }
 
 long sys_readv(int fd, UserAddress vector, uint64_t count) {
@@ -158,7 +111,8 @@ long sys_lseek(int fd, int64_t offset, unsigned whence) {
   Ref<File> file = current().files->get(fd);
   if (!file || file->path_only()) return -EBADF;
   if (!file->inode().seekable()) return -ESPIPE;
-  if (file->inode().is_directory() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
+  PositionGuard guard(*file);
+  if (!file->inode().has_end() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
   int64_t size = static_cast<int64_t>(file->inode().size);
   int64_t start = 0;
   switch (whence) {

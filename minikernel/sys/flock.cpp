@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// flock(2). Waiting for a lock is not there yet: what would wait fails as with LOCK_NB.
+// flock(2).
 #include "fs/flock.h"
 
-#include <asm/unistd.h>
 #include <linux/fcntl.h>
 
 #include "sys/syscall.h"
@@ -15,9 +14,7 @@ long sys_flock(int fd, unsigned operation) {
   if (type != LOCK_SH && type != LOCK_EX && type != LOCK_UN) return -EINVAL;
   Ref<File> file = current().files->get(fd);
   if (!file || file->path_only()) return -EBADF;
-  long error = flock_try(*file, type);
-  if (error == -EWOULDBLOCK && !(operation & LOCK_NB)) log_unimplemented(__NR_flock, "waiting");
-  return error;
+  return operation & LOCK_NB ? flock_try(*file, type) : flock_wait(*file, type);
 }
 
 }  // namespace mk

@@ -45,8 +45,6 @@ Result<Ref<Dentry>> base_directory(int directory_fd, const char* path);
 Result<Ref<Dentry>> find_at(int directory, UserAddress path, unsigned flags);
 // A descriptor for an open file, the lowest from `lowest` on; -EMFILE, -ENOMEM.
 long install(Ref<File> file, bool close_on_exec, int lowest = 0);
-// RLIMIT_FSIZE is in the way: SIGXFSZ, and -EFBIG.
-long file_too_large();
 
 // Something unimplemented inside a call that exists (an option, a flag): said once per program, like a
 // missing call.
@@ -139,6 +137,16 @@ long sys_umount2(UserAddress target, int flags);
 long sys_sync();
 long sys_fsync(int fd);
 long sys_syncfs(int fd);
+// splice.cpp
+long sys_splice(int in, UserAddress in_offset, int out, UserAddress out_offset, uint64_t bytes,
+                unsigned flags);
+long sys_tee(int in, int out, uint64_t bytes, unsigned flags);
+long sys_vmsplice(int fd, UserAddress vector, uint64_t count, unsigned flags);
+// io_uring.cpp
+long sys_io_uring_setup(uint32_t entries, UserAddress params);
+long sys_io_uring_enter(int fd, uint32_t to_submit, uint32_t least, unsigned flags, UserAddress argument,
+                        uint64_t argument_size);
+long sys_io_uring_register(int fd, unsigned opcode, UserAddress argument, uint32_t count);
 // memfd.cpp, flock.cpp
 long sys_memfd_create(UserAddress name, unsigned flags);
 long sys_flock(int fd, unsigned operation);
@@ -161,6 +169,17 @@ long sys_mseal(uint64_t address, uint64_t length, uint64_t flags);
 long sys_pkey_alloc(uint64_t flags, uint64_t rights);
 long sys_pkey_free(int key);
 long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key);
+// process_memory.cpp
+long sys_process_vm_readv(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                          uint64_t remote_count, uint64_t flags);
+long sys_process_vm_writev(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                           uint64_t remote_count, uint64_t flags);
+// ptrace.cpp
+long sys_ptrace(uint64_t request, int pid, uint64_t address, uint64_t data);
+// pidfd.cpp
+long sys_pidfd_open(int pid, unsigned flags);
+long sys_pidfd_send_signal(int fd, int number, UserAddress info, unsigned flags);
+long sys_pidfd_getfd(int fd, int target, unsigned flags);
 long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice, unsigned flags);
 // process.cpp
 long sys_exit(int code);
@@ -168,14 +187,6 @@ long sys_exit_group(int code);
 long sys_getpid();
 long sys_gettid();
 long sys_getppid();
-long sys_getuid();
-long sys_getgid();
-long sys_geteuid();
-long sys_getegid();
-long sys_setuid(int id);
-long sys_setgroups(uint64_t count, UserAddress list);
-long sys_getgroups(int count, UserAddress list);
-long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved);
 long sys_getpgrp();
 long sys_getpgid(int pid);
 long sys_getsid(int pid);
@@ -188,6 +199,21 @@ long sys_set_tid_address(UserAddress address);
 long sys_set_robust_list(UserAddress head, uint64_t size);
 long sys_arch_prctl(int option, uint64_t address);
 long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+// credentials.cpp
+long sys_getuid();
+long sys_getgid();
+long sys_geteuid();
+long sys_getegid();
+long sys_setuid(uint32_t id);
+long sys_setgid(uint32_t id);
+long sys_setreuid(uint32_t real, uint32_t effective);
+long sys_setregid(uint32_t real, uint32_t effective);
+long sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
+long sys_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
+long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved);
+long sys_getresgid(UserAddress real, UserAddress effective, UserAddress saved);
+long sys_setgroups(uint64_t count, UserAddress list);
+long sys_getgroups(int count, UserAddress list);
 // tasks.cpp
 long sys_fork();
 long sys_vfork();

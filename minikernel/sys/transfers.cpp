@@ -31,6 +31,8 @@ struct End {
 long copy(End& from, End& to, uint64_t bytes) {
   char* buffer = static_cast<char*>(kmalloc(kPart));
   if (buffer == nullptr) return -ENOMEM;
+  Mutex* contents = to.file.inode().is_regular() ? &to.file.inode().io_lock : nullptr;
+  if (contents != nullptr) contents->lock();
   uint64_t done = 0;
   long moved = 0;
   while (done < bytes) {
@@ -44,6 +46,7 @@ long copy(End& from, End& to, uint64_t bytes) {
     done += static_cast<uint64_t>(moved);
     if (moved < read) break;
   }
+  if (contents != nullptr) contents->unlock();
   kfree(buffer);
   return done > 0 ? static_cast<long>(done) : moved;
 }

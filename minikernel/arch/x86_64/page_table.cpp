@@ -31,6 +31,12 @@ Pte set_pte(Pte* entry, Pte value) {
   return Pte(__atomic_exchange_n(reinterpret_cast<uint64_t*>(entry), value.value(), __ATOMIC_SEQ_CST));
 }
 
+bool compare_exchange_pte(Pte* entry, Pte expected, Pte value) {
+  uint64_t seen = expected.value();
+  return __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(entry), &seen, value.value(), false,
+                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 Spinlock& pte_lock(const Pte* entry) { return pte_locks[virt_to_phys(entry) / kPageSize]; }
 void init_pte_locks(Spinlock* locks) { pte_locks = locks; }
 

@@ -19,12 +19,24 @@ namespace mk {
 
 inline constexpr uint64_t kTableSpan = 512 * kPageSize;  // what one last-level table covers
 
-// The one function that stores into a page table, of any level, the kernel's own included. Atomic; returns
-// what stood there, with the A and D bits the processor had set by then.
+// The two functions that store into a page table, of any level, the kernel's own included. Atomic. The first
+// returns what stood there, with the A and D bits the processor had set by then; the second stores only what
+// `expected` stands for.
 Pte set_pte(Pte* entry, Pte value);
+bool compare_exchange_pte(Pte* entry, Pte expected, Pte value);
 // An entry as it is now: the processor may be setting A and D in it.
 inline Pte read_pte(const Pte* entry) {
   return Pte(__atomic_load_n(reinterpret_cast<const uint64_t*>(entry), __ATOMIC_RELAXED));
+}
+
+// Changes an entry to what `change` makes of it, as often as somebody else - the processor, a pin - is
+// faster. What stood there.
+template <typename Change>
+Pte modify_pte(Pte* entry, Change change) {
+  while (true) {
+    Pte seen = read_pte(entry);
+    if (compare_exchange_pte(entry, seen, change(seen))) return seen;
+  }
 }
 
 // The lock of the last-level table that an entry is in (Linux's pte_lockptr).

@@ -4,6 +4,7 @@
 //
 //   63   XD               execute disable
 //   62-59 protection key
+//   55   FILE             the page of a file's cache, not a copy of it
 //   54   PIN_WRITE        a pin may write
 //   53   PIN              maybe pinned
 //   52   EXCL             this entry owns the frame outright
@@ -39,6 +40,7 @@ class Pte {
   static constexpr uint64_t kExclusive = 1ul << 52;
   static constexpr uint64_t kPin = 1ul << 53;
   static constexpr uint64_t kPinWrite = 1ul << 54;
+  static constexpr uint64_t kFile = 1ul << 55;
   static constexpr uint64_t kExecuteDisable = 1ul << 63;
   // In an entry that maps no page: a marker, which says something about the address (Linux's pte_marker).
   static constexpr uint64_t kGuardMarker = 1ul << 12;   // MADV_GUARD_INSTALL: every access is refused

@@ -137,6 +137,7 @@ class FdInfo final : public TextFile {
     for (unsigned i = digits; i > 0; --i, value /= 8) flags[i - 1] = static_cast<char>('0' + value % 8);
     out.print("pos:\t%lu\nflags:\t0%s\nmnt_id:\t%u\nino:\t%lu\n", file->position, flags,
               1 + static_cast<unsigned>(file->inode().file_system), file->inode().number);
+    file->inode().describe(out);
     return 0;
   }
 
@@ -204,7 +205,7 @@ class TaskDirectory final : public ProcessDirectory {
   }
 };
 
-enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap, kClearRefs };
+enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap, kClearRefs, kMem };
 
 struct Entry {
   const char* name;
@@ -226,6 +227,7 @@ constexpr Entry kEntries[] = {
     {"stat", S_IFREG | 0444, Kind::kText, proc_stat},
     {"statm", S_IFREG | 0444, Kind::kText, proc_statm},
     {"maps", S_IFREG | 0444, Kind::kText, proc_maps},
+    {"mem", S_IFREG | 0600, Kind::kMem},
     {"cwd", S_IFLNK | 0777, Kind::kLink, nullptr, Target::kCwd},
     {"root", S_IFLNK | 0777, Kind::kLink, nullptr, Target::kRoot},
     {"exe", S_IFLNK | 0777, Kind::kLink, nullptr, Target::kExe},
@@ -255,9 +257,12 @@ Ref<Inode> make_entry(ProcessId id, unsigned index) {
       return make<TaskDirectory>(id, file);
     case Kind::kPagemap:
     case Kind::kClearRefs:
+    case Kind::kMem:
       break;
   }
-  Ref<Inode> inode = entry.kind == Kind::kPagemap ? make_pagemap(id) : make_clear_refs(id);
+  Ref<Inode> inode = entry.kind == Kind::kPagemap     ? make_pagemap(id)
+                     : entry.kind == Kind::kClearRefs ? make_clear_refs(id)
+                                                      : make_memory_of_process(id);
   if (inode) inode->number = process_inode_number(id, file);
   return inode;
 }

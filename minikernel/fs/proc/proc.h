@@ -6,6 +6,7 @@
 //   root.cpp         the directory itself: processes, self, thread-self
 //   directories.cpp  /proc/PID, its task/, fd/ and fdinfo/, and links out of it
 //   maps.cpp         maps, smaps, smaps_rollup         pagemap.cpp  pagemap
+//   mem.cpp          mem
 //   status.cpp       status, stat, statm, limits ...   system.cpp   meminfo, vmstat, stat ...
 #pragma once
 
@@ -52,6 +53,7 @@ Ref<Inode> make_pagemap(ProcessId id);
 Ref<Inode> make_clear_refs(ProcessId id);
 // The PAGEMAP_SCAN ioctl, whose argument is at `address` (pagemap_scan.cpp).
 long pagemap_scan(AddressSpace& mm, uint64_t address);
+Ref<Inode> make_memory_of_process(ProcessId id);
 
 // Puts the files about the machine into /proc.
 long proc_system_init();

@@ -34,9 +34,31 @@ class AnonExclusiveCow final : public ClassicalCow {
   bool owns(Pte now) const override {
     return ClassicalCow::owns(now) && is_exclusive(frame_descriptor(now.pfn()));
   }
-  bool share(Pte old, Pte& parent, Pte& child) const override {
-    __atomic_fetch_and(&frame_descriptor(old.pfn()).flags, ~FrameDescriptor::kExclusive, __ATOMIC_RELAXED);
-    return ClassicalCow::share(old, parent, child);
+  // page_try_dup_anon_rmap()
+  ForkOf fork_page(AddressSpace& parent, uint64_t linear, Pte* entry, Pte& child) const override {
+    FrameDescriptor& frame = frame_descriptor(read_pte(entry).pfn());
+    if (needs_copy_for_pins(parent, frame)) return ForkOf::kCopy;
+    __atomic_fetch_and(&frame.flags, ~FrameDescriptor::kExclusive, __ATOMIC_RELAXED);
+    return ClassicalCow::fork_page(parent, linear, entry, child);
+  }
+
+  // gup_must_unshare(): pins of anonymous pages that are not exclusive; long-term pins of any other page in a
+  // private area, the page of zeros included (since 6.2).
+  bool must_unshare(const Vma&, Pte now, unsigned follow) const override {
+    if (!(follow & kFollPin) || ro_pins_are_snapshots) return false;
+    if (now.special() || !is_anonymous(frame_descriptor(now.pfn()))) return follow & kFollLongterm;
+    return !is_exclusive(frame_descriptor(now.pfn()));
+  }
+  bool may_write_forced(Pte now, bool) const override { return writable_at_once(now); }
+
+ protected:
+  bool needs_copy_for_pins(const AddressSpace& mm, const FrameDescriptor& frame) const override {
+    return is_exclusive(frame) && maybe_pinned(mm, frame);
+  }
+  bool has_fast_reading(Pte now, unsigned follow) const override {
+    if (!(follow & kFollPin) || ro_pins_are_snapshots) return true;
+    const FrameDescriptor& frame = frame_descriptor(now.pfn());
+    return is_anonymous(frame) ? is_exclusive(frame) : !(follow & kFollLongterm);
   }
 
  private:

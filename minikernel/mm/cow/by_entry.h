@@ -6,7 +6,12 @@
 // decide.
 #pragma once
 
+#include <asm/errno.h>
+
+#include "arch/x86_64/page_table.h"
+#include "mm/address_space.h"
 #include "mm/cow/cow_policy.h"
+#include "mm/pin_ledger.h"
 
 namespace mk {
 
@@ -17,18 +22,95 @@ class EntryCow : public CowPolicy {
   void map_file(Pfn) const override {}
   void unmap(Pte) const override {}
   bool writable_at_once(Pte now) const override { return now.exclusive(); }
-  bool owns(Pte now) const override { return now.exclusive() && !now.has(Pte::kPin); }
-  bool stays_soft_dirty(Pte now) const override { return now.has(Pte::kPinWrite); }
+  bool owns(Pte now) const override {
+    return now.exclusive() && !(now.has(Pte::kPin) && is_pinned(now.pfn()));
+  }
+  bool stays_soft_dirty(Pte now) const override { return now.has(Pte::kPinWrite) && is_pinned(now.pfn()); }
   // Off the fault's path: the frame's count is not touched before the fault is over.
   void drop_copied(Pfn pfn) const override { frame_put_later(pfn); }
-  bool share(Pte old, Pte& parent, Pte& child) const override {
-    if (!frame_get(old.pfn())) return false;
-    parent = child = old.without(Pte::kWrite | Pte::kExclusive);
-    return true;
+
+  // PIN says that somebody may have pinned the frame since it was last looked up. Then nobody may write it
+  // while that is found out and while it is copied - a child would see half of what a thread writes - so W
+  // goes first, on all CPUs; and stays away until fork is over, because write faults wait for mmap_lock.
+  // Against pins that are taken meanwhile each change is one compare-exchange.
+  ForkOf fork_page(AddressSpace& parent, uint64_t linear, Pte* entry, Pte& child) const override {
+    while (true) {
+      Pte now = read_pte(entry);
+      if (now.has(Pte::kPin)) {
+        if (!compare_exchange_pte(entry, now, now.without(Pte::kWrite))) continue;
+        if (now.writable()) flush_tlb(parent.page_table(), linear, linear + kPageSize);
+        if (is_pinned(now.pfn())) return ForkOf::kCopy;
+        now = now.without(Pte::kWrite);
+      }
+      if (!frame_get(now.pfn())) return ForkOf::kFull;
+      Pte shared = now.without(Pte::kWrite | Pte::kExclusive | Pte::kPin | Pte::kPinWrite);
+      if (!compare_exchange_pte(entry, now, shared)) {
+        frame_put(now.pfn());
+        continue;
+      }
+      child = shared;
+      return ForkOf::kShared;
+    }
+  }
+
+  // A pin is of a page that the address space owns: what it does not own is copied, without a look at who
+  // else has it.
+  bool must_unshare(const Vma&, Pte now, unsigned) const override {
+    return !ro_pins_are_snapshots && !now.exclusive();
+  }
+  bool may_write_forced(Pte now, bool) const override {
+    return now.exclusive() && !now.has(Pte::kUffdWp) && now.has(Pte::kSoftDirty);
+  }
+  long take_reference(AddressSpace&, const Vma& vma, Pte* entry, PageRef& ref) const override {
+    if (is_plain(ref.flags)) return take_plain(read_pte(entry).pfn(), ref);
+    PinNode* node = new_pin_node();
+    if (node == nullptr) return -ENOMEM;
+    PinResult result = PinResult::kChanged;
+    while (result == PinResult::kChanged) {
+      Pte now = read_pte(entry);
+      ref.pfn = now.pfn();
+      if (vma.is_private()) {
+        result = pin_entry(entry, now, now.with(pin_bits(ref.flags)), node);
+      } else {
+        result = pin_frame(now.pfn(), node) ? PinResult::kPinned : PinResult::kFull;
+      }
+    }
+    free_pin_node(node);
+    return result == PinResult::kPinned ? 0 : -ENOMEM;
+  }
+  bool take_reference_fast(AddressSpace&, Pte* entry, PageRef& ref) const override {
+    Pte now = read_pte(entry);
+    if (is_plain(ref.flags) || !now.present() || !now.exclusive()) return false;
+    if ((ref.flags & kFollWrite) && !now.writable()) return false;
+    PinNode* node = new_pin_node();
+    if (node == nullptr) return false;
+    bool pinned = pin_entry(entry, now, now.with(pin_bits(ref.flags)), node) == PinResult::kPinned;
+    free_pin_node(node);
+    if (pinned) ref.pfn = now.pfn();
+    return pinned;
+  }
+  void put_reference(const PageRef& ref) const override {
+    if (is_plain(ref.flags)) {
+      frame_put(ref.pfn);
+    } else {
+      unpin_frame(ref.pfn);
+    }
   }
 
  protected:
   ~EntryCow() = default;
+
+ private:
+  // Who only wants what is there now needs no promise that the page stays the address space's own.
+  static bool is_plain(unsigned follow) { return ro_pins_are_snapshots && !(follow & kFollWrite); }
+  static long take_plain(Pfn pfn, PageRef& ref) {
+    if (!frame_get(pfn)) return -ENOMEM;
+    ref.pfn = pfn;
+    return 0;
+  }
+  static uint64_t pin_bits(unsigned follow) {
+    return Pte::kPin | (follow & kFollWrite ? Pte::kPinWrite | Pte::kDirty | Pte::kSoftDirty : 0);
+  }
 };
 
 }  // namespace mk

@@ -4,7 +4,9 @@
 // (page_count), how many entries map it (page_mapcount) and that it is anonymous memory (PageAnon).
 #pragma once
 
+#include "arch/x86_64/page_table.h"
 #include "lib/assert.h"
+#include "mm/address_space.h"
 #include "mm/cow/cow_policy.h"
 #include "mm/frame_table.h"
 
@@ -42,17 +44,60 @@ class ClassicalCow : public CowPolicy {
   }
 
   // copy_present_pte(): get_page(), page_dup_rmap(), ptep_set_wrprotect().
-  bool share(Pte old, Pte& parent, Pte& child) const override {
-    if (!frame_get(old.pfn())) return false;
-    __atomic_fetch_add(&frame_descriptor(old.pfn()).mapped, 1, __ATOMIC_RELAXED);
-    parent = child = old.without(Pte::kWrite);
+  ForkOf fork_page(AddressSpace& parent, uint64_t, Pte* entry, Pte& child) const override {
+    Pfn pfn = read_pte(entry).pfn();
+    if (needs_copy_for_pins(parent, frame_descriptor(pfn))) return ForkOf::kCopy;
+    share_frame(pfn);
+    Pte old = modify_pte(entry, [](Pte now) { return now.without(Pte::kWrite); });
+    child = old.without(Pte::kWrite);
+    return ForkOf::kShared;
+  }
+
+  bool must_unshare(const Vma&, Pte, unsigned) const override { return false; }
+  // FOLL_COW; a page that is dirty for another reason may be shared.
+  bool may_write_forced(Pte now, bool after_fault) const override {
+    return after_fault && is_anonymous(frame_descriptor(now.pfn())) && now.has(Pte::kDirty);
+  }
+  long take_reference(AddressSpace& mm, const Vma&, Pte* entry, PageRef& ref) const override {
+    take(mm, read_pte(entry).pfn(), ref);
+    return 0;
+  }
+  // gup_fast. Against fork and unmap it takes the page-table lock here, where Linux compares the entry once
+  // more and has a sequence count.
+  bool take_reference_fast(AddressSpace& mm, Pte* entry, PageRef& ref) const override {
+    PteLock lock(entry);
+    Pte now = read_pte(entry);
+    if (!now.present() || now.special()) return false;
+    if (ref.flags & kFollWrite ? !now.writable() : !has_fast_reading(now, ref.flags)) return false;
+    take(mm, now.pfn(), ref);
     return true;
+  }
+  void put_reference(const PageRef& ref) const override {
+    frame_put_many(ref.pfn, ref.flags & kFollPin ? kPinBias : 1);
   }
 
  protected:
+  static constexpr uint32_t kPinBias = 1024;  // GUP_PIN_COUNTING_BIAS
+
   ~ClassicalCow() = default;
 
-  static constexpr uint32_t kPinBias = 1024;  // GUP_PIN_COUNTING_BIAS
+  // Fork: page_needs_cow_for_dma(). A count can be that high without a pin.
+  virtual bool needs_copy_for_pins(const AddressSpace&, const FrameDescriptor&) const { return false; }
+  // Whether a reference for reading needs no look at the area.
+  virtual bool has_fast_reading(Pte, unsigned) const { return true; }
+
+  static bool maybe_pinned(const AddressSpace& mm, const FrameDescriptor& frame) {
+    return mm.has_pinned && is_anonymous(frame) && references(frame) >= kPinBias;
+  }
+  static void share_frame(Pfn pfn) {
+    frame_get_many(pfn, 1);
+    __atomic_fetch_add(&frame_descriptor(pfn).mapped, 1, __ATOMIC_RELAXED);
+  }
+  static void take(AddressSpace& mm, Pfn pfn, PageRef& ref) {
+    if (ref.flags & kFollPin) mm.has_pinned = true;
+    frame_get_many(pfn, ref.flags & kFollPin ? kPinBias : 1);
+    ref.pfn = pfn;
+  }
 
   static bool is_anonymous(const FrameDescriptor& frame) { return frame.flags & FrameDescriptor::kAnon; }
   static uint32_t mapped(const FrameDescriptor& frame) {

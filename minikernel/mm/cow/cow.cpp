@@ -10,6 +10,7 @@ const CowPolicy* chosen;
 }  // namespace
 
 const CowPolicy& cow() { return *chosen; }
+bool ro_pins_are_snapshots;
 
 bool choose_cow_policy(const char* name) {
   const CowPolicy* const policies[] = {&cow_mapcount,       &cow_page_count, &cow_unshare_mapcount,

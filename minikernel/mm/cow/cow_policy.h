@@ -6,12 +6,13 @@
 //
 // All functions about an entry are called with its page-table lock held, for pages of private areas that have
 // a frame (not SPECIAL), unless they say otherwise. References to frames are the caller's business
-// (frame_get, frame_put) but for share().
+// (frame_get, frame_put) but where a function takes or gives them by name.
 #pragma once
 
 #include <stdint.h>
 
 #include "arch/x86_64/pte.h"
+#include "mm/gup.h"
 
 namespace mk {
 
@@ -44,9 +45,26 @@ class CowPolicy {
   // The reference that a copying fault takes from the old frame.
   virtual void drop_copied(Pfn pfn) const = 0;
 
-  // Fork: both address spaces map the frame from now on, with a reference each. What stands in the two
-  // entries, given the parent's; neither may have W. False: the frame's count is full.
-  virtual bool share(Pte old, Pte& parent, Pte& child) const = 0;
+  // Fork, with the parent's mmap_lock held for writing too: what becomes of the page. kShared: both address
+  // spaces map the frame, with a reference each; the parent's entry has been changed, neither has W, `child`
+  // is what the child's entry gets. kCopy: the child gets a copy, because the frame has references that must
+  // stay the parent's. kFull: no more references can be counted.
+  enum class ForkOf { kShared, kCopy, kFull };
+  virtual ForkOf fork_page(AddressSpace& parent, uint64_t linear, Pte* entry, Pte& child) const = 0;
+
+  // References that are no entries (mm/gup.h). Without kFollWrite: whether the page has to be the address
+  // space's own first; then may_reuse() is asked, and a copy made if it says no. Also for the page of zeros
+  // (SPECIAL) and for pages of the file in private areas.
+  virtual bool must_unshare(const Vma& vma, Pte now, unsigned follow) const = 0;
+  // With kFollForce: the entry maps a page that a write fault has made the address space's own, though it has
+  // no W.
+  virtual bool may_write_forced(Pte now, bool after_fault) const = 0;
+  // Takes one. -ENOMEM.
+  virtual long take_reference(AddressSpace& mm, const Vma& vma, Pte* entry, PageRef& ref) const = 0;
+  // The same without mmap_lock, for the running task's address space and an entry that may change: false: the
+  // slow way.
+  virtual bool take_reference_fast(AddressSpace& mm, Pte* entry, PageRef& ref) const = 0;
+  virtual void put_reference(const PageRef& ref) const = 0;
 
   // An address space begins as a copy of another one; one ends, all its entries cleared. -ENOMEM.
   virtual long copied(AddressSpace&, AddressSpace&) const { return 0; }
@@ -57,6 +75,10 @@ class CowPolicy {
 };
 
 const CowPolicy& cow();
+
+// What a read-only reference promises (ro_pin=): to see what its own process writes later (coherent), or only
+// what was there when it was taken (snapshot).
+extern bool ro_pins_are_snapshots;
 
 // For boot, before the first frame is handed out: takes the policy of that name. False: there is none.
 bool choose_cow_policy(const char* name);

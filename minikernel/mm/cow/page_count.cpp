@@ -15,6 +15,11 @@ class PageCountCow final : public ClassicalCow {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && references(frame) == 1 && mapped(frame) == 1;
   }
+
+ protected:
+  bool needs_copy_for_pins(const AddressSpace& mm, const FrameDescriptor& frame) const override {
+    return maybe_pinned(mm, frame);
+  }
 };
 
 const PageCountCow policy;

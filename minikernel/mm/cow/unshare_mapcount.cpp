@@ -15,6 +15,21 @@ class UnshareMapcountCow final : public ClassicalCow {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && mapped(frame) == 1;
   }
+  // Of anonymous pages that others map, too.
+  bool must_unshare(const Vma&, Pte now, unsigned) const override {
+    if (now.special() || ro_pins_are_snapshots) return false;
+    const FrameDescriptor& frame = frame_descriptor(now.pfn());
+    return is_anonymous(frame) && mapped(frame) > 1;
+  }
+
+ protected:
+  bool needs_copy_for_pins(const AddressSpace& mm, const FrameDescriptor& frame) const override {
+    return maybe_pinned(mm, frame);
+  }
+  bool has_fast_reading(Pte now, unsigned) const override {
+    const FrameDescriptor& frame = frame_descriptor(now.pfn());
+    return ro_pins_are_snapshots || !is_anonymous(frame) || mapped(frame) == 1;
+  }
 };
 
 const UnshareMapcountCow policy;
