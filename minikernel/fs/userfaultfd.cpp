@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
+#include "fs/text_file.h"
 #include "mm/user_memory.h"
 #include "mm/userfaultfd.h"
 #include "proc/task.h"
@@ -30,6 +31,13 @@ class UserfaultfdFile final : public Inode {
   short poll(File& file) override {
     if (!context_->initialized() || !(file.flags & O_NONBLOCK)) return POLLERR;
     return context_->has_message() ? POLLIN : 0;
+  }
+  void describe(TextBuffer& out) override {
+    unsigned long pending, total;
+    context_->count_waiting(pending, total);
+    out.print("pending:\t%lu\ntotal:\t%lu\nAPI:\t%lx:%lx:%lx\n", pending, total,
+              static_cast<uint64_t>(UFFD_API), context_->features(),
+              static_cast<uint64_t>(UFFD_API_IOCTLS | uffd::kRangeIoctls));
   }
   WaitQueue* poll_queue() override { return &context_->changed(); }
   bool seekable() const override { return true; }  // to nowhere, as Linux's noop_llseek

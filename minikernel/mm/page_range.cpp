@@ -27,6 +27,7 @@ void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
     Pte now = read_pte(entry);
     if (now.none()) return;
     if (!now.maps_page()) {
+      if (rules.only_file_pages) return;
       Pte left = now.guard() ? now : left_behind(now, rules.area);
       if (rules.markers) left = Pte();
       if (left != now) set_pte(entry, left);
