@@ -109,6 +109,10 @@ static void test_write_protection(int flags) {
   memset(memory, 0, 4 * kPage);
   close(fd);
 
+  if (!(uffd_offered() & UFFD_FEATURE_WP_ASYNC)) {
+    munmap(memory, 4 * kPage);
+    return;
+  }
   fd = uffd_new(0, UFFD_FEATURE_WP_ASYNC);
   CHECK(uffd_register(fd, memory, 4 * kPage, UFFDIO_REGISTER_MODE_WP) == 0);
   CHECK(uffd_protect(fd, memory, 4 * kPage, UFFDIO_WRITEPROTECT_MODE_WP) == 0);

@@ -162,6 +162,10 @@ int main(void) {
   memory = map_anonymous(8 * kPage, PROT_READ | PROT_WRITE);
   test_errors();
   test_categories();
-  test_async();
+  if (uffd_offered() & UFFD_FEATURE_WP_ASYNC) {
+    test_async();
+  } else {
+    say("WP_ASYNC");
+  }
   return 0;
 }

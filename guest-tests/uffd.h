@@ -118,6 +118,15 @@ static inline int uffd_open(int flags) {
   return fd;
 }
 
+// The features that the kernel has: minikernel has fewer where it does as an older Linux did.
+static inline uint64_t uffd_offered(void) {
+  struct uffdio_api api = {.api = UFFD_API};
+  int fd = uffd_open(0);
+  CHECK(ioctl(fd, UFFDIO_API, &api) == 0);
+  close(fd);
+  return api.features;
+}
+
 // With features chosen.
 static inline int uffd_new(int flags, uint64_t features) {
   int fd = uffd_open(flags);
