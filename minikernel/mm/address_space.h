@@ -237,7 +237,7 @@ class AddressSpace : public RefCounted {
   long brk_locked(uint64_t address, uint64_t& populate_from, UserfaultEvents& events);
   long map_new(Ref<File>& file, uint64_t start, uint64_t size, uint64_t prot, uint64_t flags, uint64_t offset,
                UserfaultEvents& events);
-  bool tell_removal(uint64_t start, uint64_t end);
+  long tell_removal(uint64_t start, uint64_t end);
   long advise_area(Vma& vma, uint64_t start, uint64_t end, int advice);
   long remove_pages(uint64_t start, uint64_t end);
   static bool may_lock_at_all();
