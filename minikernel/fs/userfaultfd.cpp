@@ -6,7 +6,6 @@
 #include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
 #include "fs/text_file.h"
-#include "mm/cow/cow_policy.h"
 #include "mm/user_memory.h"
 #include "mm/userfaultfd.h"
 #include "proc/task.h"
@@ -118,15 +117,13 @@ long UserfaultfdFile::ioctl(File&, unsigned command, uint64_t argument) {
 long UserfaultfdFile::choose_api(uint64_t argument) {
   uffdio_api api;
   if (!get_user(api, argument)) return -EFAULT;
-  uint64_t offered = uffd::kFeatures;
-  if (!cow().protects_untouched()) offered &= ~(uffd::kFeatureWpUnpopulated | uffd::kFeatureWpAsync);
-  if (api.api != UFFD_API || (api.features & ~offered)) {
+  if (api.api != UFFD_API || (api.features & ~uffd::kFeatures)) {
     api = {};
     return put_user(argument, api) ? -EINVAL : -EFAULT;
   }
   uint64_t features = api.features;
   if (features & uffd::kFeatureWpAsync) features |= uffd::kFeatureWpUnpopulated;
-  api.features = offered;
+  api.features = uffd::kFeatures;
   api.ioctls = UFFD_API_IOCTLS;
   if (!put_user(argument, api)) return -EFAULT;
   if (context_->choose_features(features)) return 0;

@@ -31,7 +31,6 @@ class AnonExclusiveCow final : public ClassicalCow {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && is_exclusive(frame);
   }
-  bool protects_untouched() const override { return true; }
   bool owns(Pte now) const override {
     return ClassicalCow::owns(now) && is_exclusive(frame_descriptor(now.pfn()));
   }

@@ -25,7 +25,6 @@ class EntryCow : public CowPolicy {
   bool owns(Pte now) const override {
     return now.exclusive() && !(now.has(Pte::kPin) && is_pinned(now.pfn()));
   }
-  bool protects_untouched() const override { return true; }
   bool stays_soft_dirty(Pte now) const override { return now.has(Pte::kPinWrite) && is_pinned(now.pfn()); }
   // Off the fault's path: the frame's count is not touched before the fault is over.
   void drop_copied(Pfn pfn) const override { frame_put_later(pfn); }

@@ -38,7 +38,6 @@ class ClassicalCow : public CowPolicy {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && references(frame) == 1 && mapped(frame) == 1;
   }
-  bool protects_untouched() const override { return false; }
   // pte_is_pinned(), since 5.10: a pin counts as kPinBias references, so many others look like one.
   bool stays_soft_dirty(Pte now) const override {
     return now.writable() && references(frame_descriptor(now.pfn())) >= kPinBias;

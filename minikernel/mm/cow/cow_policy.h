@@ -40,10 +40,6 @@ class CowPolicy {
   virtual bool writable_at_once(Pte now) const = 0;
   // Whether nobody else has the page or a reference to it, as far as the policy can tell (UFFDIO_MOVE).
   virtual bool owns(Pte now) const = 0;
-  // Whether anonymous memory that was never touched can be write-protected by userfaultfd: in Linux
-  // since 6.4, so the policies of earlier times do not offer it (WP_UNPOPULATED, and WP_ASYNC, which needs
-  // it).
-  virtual bool protects_untouched() const = 0;
   // Whether the page stays soft-dirty when that is cleared: somebody may write it without an entry.
   virtual bool stays_soft_dirty(Pte now) const = 0;
   // The reference that a copying fault takes from the old frame.
