@@ -76,6 +76,8 @@ class Process : public RefCounted {
   Task* traced_leader = nullptr;  // the first thread while it is traced, also when it has ended
   bool has_executed = false;      // since fork (setpgid's EACCES)
   bool is_subreaper = false;
+  bool is_dumpable = true;
+  bool no_huge_pages = false;
   bool has_terminal = false;  // a controlling one (proc/job_control.h)
 
   // How it ends: once group_exit is set all its threads end with exit_status.

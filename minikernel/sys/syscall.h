@@ -209,7 +209,6 @@ long sys_fork();
 long sys_vfork();
 long sys_clone(uint64_t flags, uint64_t stack, UserAddress parent_tid, UserAddress child_tid, uint64_t tls);
 long sys_clone3(UserAddress arguments, uint64_t size);
-long sys_execve(UserAddress path, UserAddress argv, UserAddress envp);
 long sys_sched_yield();
 long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask);
 long sys_sched_setaffinity(int pid, unsigned size, UserAddress mask);
@@ -223,6 +222,9 @@ long sys_getrlimit(unsigned resource, UserAddress out);
 long sys_setrlimit(unsigned resource, UserAddress in);
 long sys_prlimit64(int pid, unsigned resource, UserAddress in, UserAddress out);
 long sys_times(UserAddress out);
+// exec.cpp
+long sys_execve(UserAddress path, UserAddress argv, UserAddress envp);
+long sys_execveat(int directory, UserAddress path, UserAddress argv, UserAddress envp, int flags);
 // signals.cpp
 long sys_rt_sigaction(int number, UserAddress in, UserAddress out, uint64_t set_size);
 long sys_rt_sigprocmask(int how, UserAddress in, UserAddress out, uint64_t set_size);

@@ -217,6 +217,7 @@ constexpr Table make_table() {
   h[__NR_clone] = call<sys_clone>;
   h[__NR_clone3] = call<sys_clone3>;
   h[__NR_execve] = call<sys_execve>;
+  h[__NR_execveat] = call<sys_execveat>;
   h[__NR_sched_setaffinity] = call<sys_sched_setaffinity>;
   h[__NR_sched_getparam] = call<sys_sched_getparam>;
   h[__NR_sched_getscheduler] = call<sys_sched_getscheduler>;

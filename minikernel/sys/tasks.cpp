@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Making tasks, running programs in them, where and when they run, and how they wait for one another in
+// Making tasks, where and when they run, and how they wait for one another in
 // memory.
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
@@ -13,7 +13,6 @@
 #include "arch/x86_64/clock.h"
 #include "fs/vfs.h"
 #include "lib/string.h"
-#include "proc/exec.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
 #include "sys/syscall.h"
@@ -58,47 +57,6 @@ long sys_clone3(UserAddress address, uint64_t size) {
                      .stack_pointer = arguments.stack + arguments.stack_size,
                      .tls = arguments.tls,
                      .pidfd = arguments.pidfd});
-}
-
-namespace {
-
-// An array of pointers to strings, ended by a null one; a null array is an empty one.
-long read_user_strings(UserAddress array, ArgumentBuffer& out) {
-  if (array == 0) return 0;
-  for (UserAddress at = array;; at += sizeof(UserAddress)) {
-    UserAddress string;
-    if (!get_user(string, at)) return -EFAULT;
-    if (string == 0) return 0;
-    char part[256];
-    size_t total = 0;
-    while (true) {
-      long length = strncpy_from_user(part, string, sizeof(part));
-      if (length < 0) return -EFAULT;
-      total += static_cast<size_t>(length);
-      if (total >= ArgumentBuffer::kMaxString) return -E2BIG;
-      bool ended = length < static_cast<long>(sizeof(part));
-      if (long error = out.append(part, static_cast<size_t>(length) + (ended ? 1 : 0)); error < 0)
-        return error;
-      if (ended) break;
-      string += sizeof(part);
-    }
-  }
-}
-
-}  // namespace
-
-long sys_execve(UserAddress path_address, UserAddress argv, UserAddress envp) {
-  UserPath path(path_address);
-  if (!path.ok()) return path.error();
-  if (path.empty()) return -ENOENT;
-  ArgumentBuffer arguments, environment;
-  long error = read_user_strings(argv, arguments);
-  if (error == 0) error = read_user_strings(envp, environment);
-  // A program always has its name (Linux since 5.18).
-  if (error == 0 && arguments.size() == 0) error = arguments.append_string("");
-  if (error < 0) return error;
-  error = exec(current(), path.text(), arguments, environment, *current().frame);
-  return error;
 }
 
 long sys_sched_yield() {

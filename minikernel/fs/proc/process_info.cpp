@@ -35,6 +35,7 @@ uint64_t handled_by(const Task& task, bool ignored) {
 void fill_from_task(ProcessInfo& info, const Process& process, const Task& task) {
   info.tid = task.pid;
   info.cpu = task.cpu;
+  info.no_new_privileges = task.no_new_privileges;
   info.tracer = task.trace.tracer != nullptr ? task.trace.tracer->pid : 0;
   memcpy(info.name, task.name, sizeof(info.name));
   info.mm = task.mm;

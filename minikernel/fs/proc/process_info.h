@@ -23,6 +23,7 @@ struct ProcessInfo {
   char name[Task::kNameSize] = {};
   int exit_signal = 17;  // SIGCHLD
   int oom_score_adj = 0;
+  bool no_new_privileges = false;
 
   // Empty for a zombie.
   Ref<AddressSpace> mm;

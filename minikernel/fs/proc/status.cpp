@@ -124,7 +124,7 @@ long proc_status(const ProcessInfo& info, TextBuffer& out) {
             info.pending, info.shared_pending, info.blocked, info.ignored, info.caught);
   out.print("CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", 0ul,
             kRootCapabilities, kRootCapabilities, kRootCapabilities, 0ul);
-  out.append("NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\n");
+  out.print("NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", info.no_new_privileges);
   print_cpus(info.allowed_cpus, out);
   out.print(
       "Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%lu\n"
