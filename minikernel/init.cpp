@@ -22,6 +22,7 @@
 #include "proc/exec.h"
 #include "proc/fork.h"
 #include "proc/kernel_stack.h"
+#include "proc/kernel_thread.h"
 #include "proc/task.h"
 
 namespace mk {
@@ -106,7 +107,7 @@ void kill_everybody() {
 
 bool everybody_has_ended() {
   SpinlockGuard guard(tasks_lock);
-  return task_count() == 0;
+  return task_count() == 0 && kernel_threads() == 0;
 }
 
 void tell_statistics() {
@@ -132,8 +133,8 @@ void init_has_ended(int status) {
   apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
 }
 
-void process_has_ended() {
-  if (__atomic_load_n(&init_status, __ATOMIC_SEQ_CST) != 0)
+void something_has_ended() {
+  if (__atomic_load_n(&init_status, __ATOMIC_ACQUIRE) != 0)
     apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
 }
 

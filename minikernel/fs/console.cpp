@@ -156,9 +156,10 @@ class Console final : public Inode {
  public:
   explicit Console(uint64_t number_of_device) : Inode(S_IFCHR | 0620) { device = number_of_device; }
 
-  long read(File&, uint64_t, UserBuffer buffer) override {
+  long read(File& file, uint64_t, UserBuffer buffer) override {
     if (buffer.size == 0) return 0;
     long error = check_foreground(SIGTTIN);
+    if (error == 0 && file.nonblocking() && !terminal.has_input() && !terminal.poll()) return -EAGAIN;
     if (error == 0) error = terminal.wait();
     if (error < 0) return error;
     size_t done = 0;
@@ -189,6 +190,9 @@ class Console final : public Inode {
     return static_cast<long>(done);
   }
 
+  long read_kernel(uint64_t, void* to, size_t bytes) override {
+    return terminal.has_input() ? static_cast<long>(terminal.get(static_cast<uint8_t*>(to), bytes)) : -EAGAIN;
+  }
   long write_kernel(File&, uint64_t, const void* source, size_t bytes) override {
     for (size_t i = 0; i < bytes; ++i) uart_put(static_cast<const uint8_t*>(source)[i]);
     return static_cast<long>(bytes);

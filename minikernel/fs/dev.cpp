@@ -14,6 +14,11 @@
 namespace mk {
 namespace {
 
+long clear(void* to, size_t bytes) {
+  memset(to, 0, bytes);
+  return static_cast<long>(bytes);
+}
+
 class MemoryDevice : public Inode {
  public:
   explicit MemoryDevice(uint32_t minor) : Inode(S_IFCHR | 0666) { device = make_device(1, minor); }
@@ -21,11 +26,12 @@ class MemoryDevice : public Inode {
   bool seekable() const override { return true; }
 };
 
-// Writes of the kernel itself (sendfile) meet what a program's writes meet.
+// Transfers of the kernel itself (sendfile, splice, io_uring) meet what a program's do.
 class Null final : public MemoryDevice {
  public:
   Null() : MemoryDevice(3) {}
   long read(File&, uint64_t, UserBuffer) override { return 0; }
+  long read_kernel(uint64_t, void*, size_t) override { return 0; }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
   long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
 };
@@ -34,6 +40,7 @@ class Zero final : public MemoryDevice {
  public:
   Zero() : MemoryDevice(5) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return clear_some(buffer.address, buffer.size); }
+  long read_kernel(uint64_t, void* to, size_t bytes) override { return clear(to, bytes); }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
   long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
   bool maps_as_anonymous() const override { return true; }
@@ -43,6 +50,7 @@ class Full final : public MemoryDevice {
  public:
   Full() : MemoryDevice(7) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return clear_some(buffer.address, buffer.size); }
+  long read_kernel(uint64_t, void* to, size_t bytes) override { return clear(to, bytes); }
   long write(File&, uint64_t, UserBuffer) override { return -ENOSPC; }
   long write_kernel(File&, uint64_t, const void*, size_t) override { return -ENOSPC; }
 };
@@ -51,6 +59,10 @@ class Random final : public MemoryDevice {
  public:
   explicit Random(uint32_t minor) : MemoryDevice(minor) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return random_to_user(buffer); }
+  long read_kernel(uint64_t, void* to, size_t bytes) override {
+    random_bytes(static_cast<uint8_t*>(to), bytes);
+    return static_cast<long>(bytes);
+  }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
 };
 

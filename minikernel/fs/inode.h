@@ -31,6 +31,8 @@ namespace mk {
 
 class Dentry;
 class File;
+class Pipe;
+class Ring;
 class Inode;
 class Process;
 class TextBuffer;
@@ -73,6 +75,9 @@ class Inode : public RefCounted {
   // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
   virtual void look_for_input() {}
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
+  virtual Pipe* pipe() { return nullptr; }                          // what it is an end of
+  virtual Ring* io_ring() { return nullptr; }                       // whose file it is
+  virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
   virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
   virtual Process* process() { return nullptr; }            // that a pidfd refers to
@@ -103,6 +108,8 @@ class Inode : public RefCounted {
   virtual bool next_entry(DirEntry&) { return false; }
 
   virtual bool mappable() const { return false; }
+  // Whether a mapping may begin at an offset. -errno.
+  virtual long check_mapping(uint64_t) { return 0; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);

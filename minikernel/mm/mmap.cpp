@@ -96,6 +96,7 @@ long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint6
   if (file) {
     Result<uint64_t> allowed = file_flags(*file, prot, shared);
     if (!allowed.ok()) return allowed.error();
+    if (long error = file->inode().check_mapping(offset); error < 0) return error;
     if (flags & MAP_GROWSDOWN) return -EINVAL;
     vm_flags = *allowed;
     if (file->inode().maps_as_anonymous()) file.reset();

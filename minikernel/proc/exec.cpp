@@ -7,6 +7,7 @@
 #include "arch/x86_64/gdt.h"
 #include "arch/x86_64/random.h"
 #include "arch/x86_64/trace.h"
+#include "fs/io_uring/ring.h"
 #include "fs/vfs.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -234,6 +235,7 @@ long exec_file(Task& task, File& opened, const char* path, const ArgumentBuffer&
   if (error < 0) return error;
 
   // Nothing can fail from here on.
+  io_uring_task_ends(task);
   exit_futexes(task);
   take_address_space(task, mm);
   vfork_is_done(task);

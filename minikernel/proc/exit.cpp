@@ -5,6 +5,7 @@
 #include <linux/wait.h>
 
 #include "arch/x86_64/trace.h"
+#include "fs/io_uring/ring.h"
 #include "init.h"
 #include "lib/assert.h"
 #include "lib/log.h"
@@ -203,6 +204,7 @@ void do_exit(int status) {
     if (!process.group_exit && task.pid == process.tgid) process.exit_status = status;
     --process.live_count;
   }
+  io_uring_task_ends(task);
   if (__atomic_load_n(&process.live_count, __ATOMIC_ACQUIRE) == 0) stop_interval_timers(process);
   exit_memory(task);
   task.files.reset();
@@ -231,11 +233,8 @@ void do_exit(int status) {
   drop_processes(gone);
   task.handlers.reset();
   task.process.reset();
-  if (is_init && last) {
-    init_has_ended(shell_status(process_status));
-  } else if (last) {
-    process_has_ended();
-  }
+  if (is_init && last) init_has_ended(shell_status(process_status));
+  if (!is_init && last) something_has_ended();
   schedule_dead();
 }
 

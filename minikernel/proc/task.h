@@ -81,6 +81,12 @@ struct Task : public RefCounted {
   uint64_t minor_faults = 0;
   uint64_t unimplemented_logged[8] = {};  // a bit for each system call that this program was told is missing
 
+  // What its transfers have to know (Linux's kiocb flags): not to wait; to be of a ring, for which there is
+  // no SIGPIPE.
+  bool nowait = false;
+  bool io_for_ring = false;
+  bool has_used_io_uring = false;
+
   // How to go on with an interrupted call that cannot simply be repeated (Linux's restart_block).
   long (*restart)(Task& task) = nullptr;
   uint64_t restart_arguments[4] = {};
@@ -88,6 +94,8 @@ struct Task : public RefCounted {
   Ref<Completion> vfork_done;
   // Where a new kernel thread begins; null: user code, at the frame on top of the kernel stack.
   void (*entry)() = nullptr;
+  void (*thread_function)(void*) = nullptr;  // of a kernel thread (kernel_thread.h)
+  void* thread_argument = nullptr;
 
   // The scheduler's, under its lock.
   RunState state = RunState::kRunning;

@@ -45,8 +45,6 @@ Result<Ref<Dentry>> base_directory(int directory_fd, const char* path);
 Result<Ref<Dentry>> find_at(int directory, UserAddress path, unsigned flags);
 // A descriptor for an open file, the lowest from `lowest` on; -EMFILE, -ENOMEM.
 long install(Ref<File> file, bool close_on_exec, int lowest = 0);
-// RLIMIT_FSIZE is in the way: SIGXFSZ, and -EFBIG.
-long file_too_large();
 
 // Something unimplemented inside a call that exists (an option, a flag): said once per program, like a
 // missing call.
@@ -137,6 +135,16 @@ long sys_umount2(UserAddress target, int flags);
 long sys_sync();
 long sys_fsync(int fd);
 long sys_syncfs(int fd);
+// splice.cpp
+long sys_splice(int in, UserAddress in_offset, int out, UserAddress out_offset, uint64_t bytes,
+                unsigned flags);
+long sys_tee(int in, int out, uint64_t bytes, unsigned flags);
+long sys_vmsplice(int fd, UserAddress vector, uint64_t count, unsigned flags);
+// io_uring.cpp
+long sys_io_uring_setup(uint32_t entries, UserAddress params);
+long sys_io_uring_enter(int fd, uint32_t to_submit, uint32_t least, unsigned flags, UserAddress argument,
+                        uint64_t argument_size);
+long sys_io_uring_register(int fd, unsigned opcode, UserAddress argument, uint32_t count);
 // memfd.cpp, flock.cpp
 long sys_memfd_create(UserAddress name, unsigned flags);
 long sys_flock(int fd, unsigned operation);

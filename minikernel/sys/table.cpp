@@ -133,6 +133,12 @@ constexpr Table make_table() {
   h[__NR_fallocate] = call<sys_fallocate>;
   h[__NR_sendfile] = call<sys_sendfile>;
   h[__NR_copy_file_range] = call<sys_copy_file_range>;
+  h[__NR_splice] = call<sys_splice>;
+  h[__NR_tee] = call<sys_tee>;
+  h[__NR_vmsplice] = call<sys_vmsplice>;
+  h[__NR_io_uring_setup] = call<sys_io_uring_setup>;
+  h[__NR_io_uring_enter] = call<sys_io_uring_enter>;
+  h[__NR_io_uring_register] = call<sys_io_uring_register>;
   h[__NR_statfs] = call<sys_statfs>;
   h[__NR_fstatfs] = call<sys_fstatfs>;
   h[__NR_mount] = call<sys_mount>;
