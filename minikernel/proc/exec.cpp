@@ -16,6 +16,7 @@
 #include "proc/exit.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
+#include "proc/posix_timer.h"
 #include "proc/script.h"
 
 namespace mk {
@@ -237,6 +238,7 @@ long exec_file(Task& task, File& opened, const char* path, const ArgumentBuffer&
   // Nothing can fail from here on.
   io_uring_task_ends(task);
   exit_futexes(task);
+  delete_posix_timers(*task.process);
   take_address_space(task, mm);
   vfork_is_done(task);
   take_handlers(task, handlers);

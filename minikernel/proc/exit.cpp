@@ -13,6 +13,7 @@
 #include "proc/fork.h"
 #include "proc/futex.h"
 #include "proc/job_control.h"
+#include "proc/posix_timer.h"
 #include "proc/task.h"
 
 namespace mk {
@@ -174,6 +175,7 @@ void drop_processes(Process* gone) {
 
 void stop_interval_timers(Process& process) {
   for (IntervalTimer& timer : process.interval_timers) stop_timer(timer.timer);
+  delete_posix_timers(process);
 }
 
 // The memory goes first: whoever hears of the end finds it free.

@@ -280,6 +280,15 @@ long sys_alarm(unsigned seconds);
 // A struct timespec of the program's as a time of now_ns(): from now on, or absolute by CLOCK_REALTIME or
 // CLOCK_MONOTONIC. EFAULT, EINVAL.
 Result<uint64_t> user_deadline(UserAddress time, bool absolute, int clock);
+// timers.cpp
+long sys_timer_create(int clock, UserAddress event, UserAddress id);
+long sys_timer_settime(int id, int flags, UserAddress in, UserAddress out);
+long sys_timer_gettime(int id, UserAddress out);
+long sys_timer_getoverrun(int id);
+long sys_timer_delete(int id);
+long sys_timerfd_create(int clock, int flags);
+long sys_timerfd_settime(int fd, int flags, UserAddress in, UserAddress out);
+long sys_timerfd_gettime(int fd, UserAddress out);
 // system.cpp
 long sys_uname(UserAddress out);
 long sys_sysinfo(UserAddress out);

@@ -255,6 +255,14 @@ constexpr Table make_table() {
   h[__NR_epoll_wait] = call<sys_epoll_wait>;
   h[__NR_epoll_pwait] = call<sys_epoll_pwait>;
   h[__NR_epoll_pwait2] = call<sys_epoll_pwait2>;
+  h[__NR_timer_create] = call<sys_timer_create>;
+  h[__NR_timer_settime] = call<sys_timer_settime>;
+  h[__NR_timer_gettime] = call<sys_timer_gettime>;
+  h[__NR_timer_getoverrun] = call<sys_timer_getoverrun>;
+  h[__NR_timer_delete] = call<sys_timer_delete>;
+  h[__NR_timerfd_create] = call<sys_timerfd_create>;
+  h[__NR_timerfd_settime] = call<sys_timerfd_settime>;
+  h[__NR_timerfd_gettime] = call<sys_timerfd_gettime>;
   h[__NR_process_vm_readv] = call<sys_process_vm_readv>;
   h[__NR_process_vm_writev] = call<sys_process_vm_writev>;
   h[__NR_pidfd_open] = call<sys_pidfd_open>;
