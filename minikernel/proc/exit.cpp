@@ -198,6 +198,7 @@ void exit_memory(Task& task) {
 
 void do_exit(int status) {
   Task& task = current();
+  task.exiting = true;
   Process& process = *task.process;
   trace_event(task, PTRACE_EVENT_EXIT, static_cast<uint64_t>(status));
   {
