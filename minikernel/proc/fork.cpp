@@ -109,6 +109,8 @@ void copy_attributes(Task& child, const Task& parent, const CloneArguments& argu
   child.no_new_privileges = parent.no_new_privileges;
   child.keeps_capabilities = parent.keeps_capabilities;
   child.timer_slack_ns = parent.timer_slack_ns;
+  child.nice = parent.nice;
+  child.policy = parent.policy;
   child.affinity = parent.affinity;
   child.cpu = parent.cpu;
   child.clear_child_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;

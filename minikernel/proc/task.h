@@ -76,6 +76,8 @@ struct Task : public RefCounted {
   bool no_new_privileges = false;
   bool keeps_capabilities = false;
   uint64_t timer_slack_ns = 50'000;
+  int nice = 0;                // setpriority(2), sched_setscheduler(2): only told
+  int policy = 0;              // SCHED_NORMAL
   TrapFrame* frame = nullptr;  // of the system call that is running
   uint64_t start_ns = 0;
   uint64_t minor_faults = 0;

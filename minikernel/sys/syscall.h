@@ -222,9 +222,8 @@ long sys_clone3(UserAddress arguments, uint64_t size);
 long sys_sched_yield();
 long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask);
 long sys_sched_setaffinity(int pid, unsigned size, UserAddress mask);
-long sys_sched_getparam(int pid, UserAddress out);
-long sys_sched_getscheduler(int pid);
-long sys_getpriority(int which, int who);
+long sys_unshare(uint64_t flags);
+long sys_setns(int fd, int type);
 long sys_getcpu(UserAddress cpu, UserAddress node);
 long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress timeout, UserAddress word2,
                uint32_t value3);
@@ -232,6 +231,16 @@ long sys_getrlimit(unsigned resource, UserAddress out);
 long sys_setrlimit(unsigned resource, UserAddress in);
 long sys_prlimit64(int pid, unsigned resource, UserAddress in, UserAddress out);
 long sys_times(UserAddress out);
+// scheduling.cpp
+long sys_sched_setscheduler(int pid, int policy, UserAddress parameter);
+long sys_sched_setparam(int pid, UserAddress parameter);
+long sys_sched_getscheduler(int pid);
+long sys_sched_getparam(int pid, UserAddress out);
+long sys_sched_get_priority_max(int policy);
+long sys_sched_get_priority_min(int policy);
+long sys_sched_rr_get_interval(int pid, UserAddress out);
+long sys_setpriority(int which, int who, int nice);
+long sys_getpriority(int which, int who);
 // exec.cpp
 long sys_execve(UserAddress path, UserAddress argv, UserAddress envp);
 long sys_execveat(int directory, UserAddress path, UserAddress argv, UserAddress envp, int flags);

@@ -229,6 +229,14 @@ constexpr Table make_table() {
   h[__NR_sched_getparam] = call<sys_sched_getparam>;
   h[__NR_sched_getscheduler] = call<sys_sched_getscheduler>;
   h[__NR_getpriority] = call<sys_getpriority>;
+  h[__NR_setpriority] = call<sys_setpriority>;
+  h[__NR_sched_setscheduler] = call<sys_sched_setscheduler>;
+  h[__NR_sched_setparam] = call<sys_sched_setparam>;
+  h[__NR_sched_get_priority_max] = call<sys_sched_get_priority_max>;
+  h[__NR_sched_get_priority_min] = call<sys_sched_get_priority_min>;
+  h[__NR_sched_rr_get_interval] = call<sys_sched_rr_get_interval>;
+  h[__NR_unshare] = call<sys_unshare>;
+  h[__NR_setns] = call<sys_setns>;
   h[__NR_getcpu] = call<sys_getcpu>;
   h[__NR_rt_sigsuspend] = call<sys_rt_sigsuspend>;
   h[__NR_rt_sigtimedwait] = call<sys_rt_sigtimedwait>;

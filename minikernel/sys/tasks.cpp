@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Making tasks, where and when they run, and how they wait for one another in
-// memory.
+// Making tasks, what they share, where they run, and how they wait for one another in memory.
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/futex.h>
@@ -102,9 +101,23 @@ long sys_getcpu(UserAddress cpu_out, UserAddress node_out) {
   return node_out != 0 && !put_user(node_out, uint32_t{0}) ? -EFAULT : 0;
 }
 
-long sys_sched_getparam(int, UserAddress out) { return put_user(out, 0) ? 0 : -EFAULT; }
-long sys_sched_getscheduler(int) { return SCHED_NORMAL; }
-long sys_getpriority(int, int) { return 20; }
+// What a task shares with others becomes its own. There are no namespaces.
+long sys_unshare(uint64_t flags) {
+  constexpr uint64_t kNeedsOneThread = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+  if (flags & ~(kNeedsOneThread | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM)) return -EINVAL;
+  Task& task = current();
+  if ((flags & kNeedsOneThread) && __atomic_load_n(&task.process->thread_count, __ATOMIC_ACQUIRE) > 1)
+    return -EINVAL;
+  Ref<FileSystemContext> fs = flags & CLONE_FS ? make<FileSystemContext>(*task.fs) : task.fs;
+  Ref<FileTable> files = flags & CLONE_FILES && task.files->is_shared() ? task.files->clone() : task.files;
+  if (!fs || !files) return -ENOMEM;
+  SpinlockGuard guard(tasks_lock);
+  task.fs.swap(fs);
+  task.files.swap(files);
+  return 0;
+}
+
+long sys_setns(int fd, int) { return current().files->is_open(fd) ? -EINVAL : -EBADF; }
 
 long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress timeout, UserAddress word2,
                uint32_t value3) {
