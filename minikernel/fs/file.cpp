@@ -11,7 +11,7 @@ namespace mk {
 File::~File() {
   flock_try(*this, LOCK_UN);
   inode().closed(*this);
-  if (counts_as_writer()) inode().put_write_access();
+  if (is_writer_) inode().put_write_access();
 }
 
 bool File::nonblocking() const { return (flags & O_NONBLOCK) || current().nowait; }

@@ -27,8 +27,10 @@ class OpenState : public RefCounted {
 
 class File : public RefCounted {
  public:
-  File(Ref<Dentry> dentry, unsigned open_flags) : flags(open_flags), dentry_(dentry) {
-    if (counts_as_writer()) inode().get_write_access();
+  // A memory file that is made open (memfd) counts as nobody's writer: it can be executed as it is.
+  File(Ref<Dentry> dentry, unsigned open_flags, bool opened_by_name = true)
+      : flags(open_flags), dentry_(dentry), is_writer_(opened_by_name && writable() && inode().is_regular()) {
+    if (is_writer_) inode().get_write_access();
     inode().opened(*this);
   }
   ~File();
@@ -53,9 +55,8 @@ class File : public RefCounted {
   int flock_type = 8;  // LOCK_UN; guarded by fs/flock.cpp
 
  private:
-  bool counts_as_writer() const { return writable() && inode().is_regular(); }
-
   Ref<Dentry> dentry_;
+  const bool is_writer_;
   Spinlock lock_;  // guards state_
   Ref<OpenState> state_;
 };

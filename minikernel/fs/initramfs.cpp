@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fs/initramfs.h"
 
+#include "fs/fifo.h"
 #include "fs/memory_file.h"
 #include "fs/symlink.h"
 #include "fs/vfs.h"
@@ -119,8 +120,10 @@ class Unpacker {
       case S_IFLNK:
         if (entry.file_size == 0 || entry.file_size >= kPathMax) return skipped(entry, -EINVAL);
         return put(entry, make_symlink(reinterpret_cast<const char*>(entry.contents), entry.file_size));
+      case S_IFIFO:
+        return put(entry, make_fifo(0));
     }
-    log("initramfs: %s skipped: neither file, directory nor symbolic link", entry.name);
+    log("initramfs: %s skipped: neither file, directory, symbolic link nor FIFO", entry.name);
     return true;
   }
 

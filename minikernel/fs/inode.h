@@ -80,6 +80,7 @@ class Inode : public RefCounted {
   virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
   virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
+  virtual bool is_timer() const { return false; }           // timerfd
   virtual Process* process() { return nullptr; }            // that a pidfd refers to
   virtual bool has_end() const { return !is_directory(); }  // for lseek's SEEK_END and those below
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.

@@ -19,7 +19,7 @@ Ref<File> nameless_file(const char* name, uint32_t mode, uint64_t bytes, uint32_
   Ref<Dentry> dentry =
       Dentry::named(nullptr, name, strlen(name), Ref<Inode>(inode.raw()), Dentry::Kind::kAbsolute);
   if (!dentry) return nullptr;
-  return make<File>(dentry, static_cast<unsigned>(O_RDWR));
+  return make<File>(dentry, static_cast<unsigned>(O_RDWR), false);
 }
 
 }  // namespace

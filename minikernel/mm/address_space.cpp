@@ -46,6 +46,7 @@ AddressSpace::~AddressSpace() {
   }
   KASSERT(total_pages_ == 0 && data_pages_ == 0 && locked_pages_ == 0);
   KASSERT(rss_pages_ == 0);
+  if (executable) executable->inode().allow_write_access();
   cow().ended(*this);
   page_table_.destroy();
 }

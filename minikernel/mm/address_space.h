@@ -200,6 +200,8 @@ class AddressSpace : public RefCounted {
 
   uint64_t serial_number = 0;  // no two ever made have the same
   Ref<File> executable;
+  // The program, which nobody may write from now on: the caller has seen to that (Inode::deny_write_access).
+  void set_executable(const Ref<File>& file) { executable = file; }
   uint64_t argument_start = 0, argument_end = 0, environment_end = 0;
 
  private:

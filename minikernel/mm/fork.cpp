@@ -29,7 +29,10 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
     events.cancel();
     return Errno{static_cast<int>(-error)};
   }
-  child->executable = executable;
+  if (executable) {
+    executable->inode().deny_write_access();  // as this address space does already
+    child->set_executable(executable);
+  }
   child->argument_start = argument_start;
   child->argument_end = argument_end;
   child->environment_end = environment_end;

@@ -16,6 +16,7 @@
 #include "proc/exit.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
+#include "proc/posix_timer.h"
 #include "proc/script.h"
 
 namespace mk {
@@ -171,13 +172,41 @@ void take_handlers(Task& task, Ref<SignalHandlers> handlers) {
 
 long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
           TrapFrame& frame, int scripts) {
-  constexpr int kMostScripts = 5;
   Result<Ref<File>> file = vfs_open(task.fs->working_directory(), path, O_RDONLY);
   if (!file.ok()) return file.error();
-  Inode& inode = (*file)->inode();
+  return exec_file(task, **file, path, arguments, environment, frame, scripts);
+}
+
+namespace {
+
+// No writers from now on; with keep(), also after this has gone.
+class WritersDenied {
+ public:
+  explicit WritersDenied(Inode& inode) : inode_(&inode), error_(inode.deny_write_access()) {}
+  ~WritersDenied() {
+    if (inode_ != nullptr && error_ == 0) inode_->allow_write_access();
+  }
+  WritersDenied(const WritersDenied&) = delete;
+  long error() const { return error_; }
+  void keep() { inode_ = nullptr; }
+
+ private:
+  Inode* inode_;
+  long error_;
+};
+
+}  // namespace
+
+long exec_file(Task& task, File& opened, const char* path, const ArgumentBuffer& arguments,
+               const ArgumentBuffer& environment, TrapFrame& frame, int scripts) {
+  constexpr int kMostScripts = 5;
+  Ref<File> file(&opened);
+  Inode& inode = file->inode();
   if (!inode.is_regular() || (inode.mode & 0111) == 0) return -EACCES;
+  WritersDenied denied(inode);
+  if (denied.error() < 0) return denied.error();
   Script script;
-  if (long is_script = read_script(**file, script); is_script != 0) {
+  if (long is_script = read_script(*file, script); is_script != 0) {
     if (is_script < 0) return is_script;
     if (scripts == kMostScripts) return -ELOOP;
     ArgumentBuffer all;
@@ -187,7 +216,7 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   if (arguments_too_long(task, arguments, environment)) return -E2BIG;
   Ref<AddressSpace> mm = AddressSpace::create();
   if (!mm) return -ENOMEM;
-  Result<LoadedProgram> program = load_elf(*mm, *file, path);
+  Result<LoadedProgram> program = load_elf(*mm, file, path);
   if (!program.ok()) return program.error();
   long error = map_stack(*mm, path, arguments, environment, program->executable_stack);
   if (error < 0) return error;
@@ -196,7 +225,8 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   if (error < 0) return error == -EFAULT ? -ENOMEM : error;
 
   mm->set_brk(page_align_up(program->end));
-  mm->executable = *file;
+  mm->set_executable(file);
+  denied.keep();
   // A process of its own files and handlers from now on.
   Ref<FileTable> files = task.files->is_shared() ? task.files->clone() : task.files;
   Ref<SignalHandlers> handlers = task.handlers->is_shared() ? make<SignalHandlers>() : task.handlers;
@@ -208,6 +238,7 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   // Nothing can fail from here on.
   io_uring_task_ends(task);
   exit_futexes(task);
+  delete_posix_timers(*task.process);
   take_address_space(task, mm);
   vfork_is_done(task);
   take_handlers(task, handlers);
@@ -215,6 +246,8 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   __atomic_store_n(&task.process->has_executed, true, __ATOMIC_RELEASE);  // seen by who sees a pipe closed
   task.files->close_on_exec_all();
   task.set_name(path);
+  task.keeps_capabilities = false;
+  task.process->is_dumpable = true;
   reset_handlers(task);
   task.fs_base = task.gs_base = 0;
   write_msr(kMsrFsBase, 0);

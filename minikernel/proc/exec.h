@@ -11,8 +11,12 @@
 namespace mk {
 
 // Makes the running task run the program at `path` from `frame` on, the only thread of its process then.
-// -errno when it cannot: then the task is as it was (but for its other threads, once they had to end).
+// -errno when it cannot: then the task is as it was (but for its other threads, once they had to end). While
+// the program runs nobody can open its file for writing (ETXTBSY).
 long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const ArgumentBuffer& environment,
           TrapFrame& frame, int scripts = 0);
+// The same with an open file; `path` is what the program hears of it.
+long exec_file(Task& task, File& file, const char* path, const ArgumentBuffer& arguments,
+               const ArgumentBuffer& environment, TrapFrame& frame, int scripts = 0);
 
 }  // namespace mk

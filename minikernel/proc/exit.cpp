@@ -13,6 +13,7 @@
 #include "proc/fork.h"
 #include "proc/futex.h"
 #include "proc/job_control.h"
+#include "proc/posix_timer.h"
 #include "proc/task.h"
 
 namespace mk {
@@ -101,8 +102,28 @@ void give_children_away(Process& dying, Process*& gone) {
   while (Process* child = dying.first_child) {
     unlink_child(*child);
     if (parent != nullptr && parent != &dying) link_child(*parent, *child);
+    child->parent_thread = parent != nullptr ? parent->tgid : 0;
     child->exit_signal = SIGCHLD;
     if (child->zombie && child->traced_leader == nullptr && notify_parent(*child)) reap_into(gone, *child);
+  }
+}
+
+// PR_SET_PDEATHSIG: a parent is the thread that forked. Another one takes its place.
+void tell_children_of_death(const Task& dying) {
+  const Process& process = *dying.process;
+  const Task* next = process.threads;
+  while (next != nullptr && next == &dying) next = next->next_thread;
+  for (Process* child = process.first_child; child != nullptr; child = child->next_sibling) {
+    if (child->parent_thread != dying.pid) continue;
+    child->parent_thread = next != nullptr ? next->pid : 0;
+    for (Task* thread = child->threads; thread != nullptr; thread = thread->next_thread) {
+      if (thread->parent_death_signal == 0) continue;
+      siginfo_t info = {};
+      info.si_signo = thread->parent_death_signal;
+      info.si_code = SI_USER;
+      info.si_pid = process.tgid;
+      send_process_signal_locked(*child, info);
+    }
   }
 }
 
@@ -154,6 +175,7 @@ void drop_processes(Process* gone) {
 
 void stop_interval_timers(Process& process) {
   for (IntervalTimer& timer : process.interval_timers) stop_timer(timer.timer);
+  delete_posix_timers(process);
 }
 
 // The memory goes first: whoever hears of the end finds it free.
@@ -204,6 +226,7 @@ void do_exit(int status) {
     memcpy(process.name, task.name, sizeof(process.name));
     let_tracees_go(task, gone);
     end_as_tracee(task, process, status);
+    tell_children_of_death(task);
     remove_thread(task);
     last = process.thread_count == 0;
     process_status = process.exit_status;
@@ -265,6 +288,8 @@ long end_other_threads() {
   if (task.pid == task.tgid) return 0;
   // The leader's number is the process's. Nobody hears of the old leader's end.
   if (process.traced_leader != nullptr) trace_unlink_locked(*process.traced_leader);
+  for (Process* child = process.first_child; child != nullptr; child = child->next_sibling)
+    if (child->parent_thread == task.pid) child->parent_thread = task.tgid;
   task.pid = task.tgid;
   if (task.trace.tracer != nullptr) process.traced_leader = &task;
   return 0;

@@ -51,6 +51,8 @@ Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal)
   process->group = parent.group;
   process->session = parent.session;
   process->has_terminal = parent.has_terminal;
+  process->is_dumpable = parent.is_dumpable;
+  process->no_huge_pages = parent.no_huge_pages;
   process->uids = parent.uids;
   process->gids = parent.gids;
   process->exit_signal = flags & CLONE_PARENT ? parent.exit_signal : exit_signal;
@@ -104,6 +106,11 @@ void copy_attributes(Task& child, const Task& parent, const CloneArguments& argu
     child.signals.alternate_size = parent.signals.alternate_size;
     child.signals.alternate_flags = parent.signals.alternate_flags;
   }
+  child.no_new_privileges = parent.no_new_privileges;
+  child.keeps_capabilities = parent.keeps_capabilities;
+  child.timer_slack_ns = parent.timer_slack_ns;
+  child.nice = parent.nice;
+  child.policy = parent.policy;
   child.affinity = parent.affinity;
   child.cpu = parent.cpu;
   child.clear_child_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
@@ -125,7 +132,6 @@ void link_to_parent(Process& child, Process& parent) {
   while (*link != nullptr) link = &(*link)->next_sibling;
   *link = &child;
   child.parent = &parent;
-  child.parent_thread = current().pid;
 }
 
 // Gives the task its number and makes it known. `event`: what it is for the parent's tracer. -EAGAIN, -EINTR
@@ -143,6 +149,7 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments, int& ev
     child.process->tgid = child.tgid;
     Process* real_parent = arguments.flags & CLONE_PARENT ? process.parent : &process;
     if (real_parent != nullptr) link_to_parent(*child.process, *real_parent);
+    child.process->parent_thread = arguments.flags & CLONE_PARENT ? process.parent_thread : parent.pid;
     add_process(*child.process);
   }
   add_thread(*child.process, child);

@@ -20,6 +20,7 @@
 
 namespace mk {
 
+struct PosixTimer;
 struct Task;
 
 extern Spinlock tasks_lock;
@@ -76,6 +77,8 @@ class Process : public RefCounted {
   Task* traced_leader = nullptr;  // the first thread while it is traced, also when it has ended
   bool has_executed = false;      // since fork (setpgid's EACCES)
   bool is_subreaper = false;
+  bool is_dumpable = true;
+  bool no_huge_pages = false;
   bool has_terminal = false;  // a controlling one (proc/job_control.h)
 
   // How it ends: once group_exit is set all its threads end with exit_status.
@@ -102,6 +105,8 @@ class Process : public RefCounted {
   int oom_score_adj = 0;             // -1000 (never killed for lack of memory) to 1000
   char name[16] = {};                // of its last thread, for a zombie
   IntervalTimer interval_timers[3];  // ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
+  PosixTimer* posix_timers = nullptr;
+  int next_posix_timer = 0;
   uint64_t start_ns = 0;
   Usage ended_threads;
   Usage ended_children;

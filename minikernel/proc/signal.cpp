@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "proc/job_control.h"
+#include "proc/posix_timer.h"
 #include "proc/process.h"
 #include "proc/signal_frame.h"
 #include "proc/task.h"
@@ -240,7 +241,7 @@ void send_signal_locked(Task& task, const siginfo_t& info) {
   bool blocked = task.signals.blocked & signal_bit(number);
   if (!blocked && is_ignored_by(task, number)) return;
   enqueue(task.signals.pending, info);
-  if (!blocked) kick_task(task);
+  if (!blocked || (task.signals.awaited & signal_bit(number))) kick_task(task);
 }
 
 void send_signal(Task& task, const siginfo_t& info) {
@@ -312,11 +313,15 @@ void reset_handlers(Task& task) {
 }
 
 int take_signal(Task& task, SignalSet wanted, siginfo_t& info) {
-  SpinlockGuard guard(tasks_lock);
-  int number = first_of(ready_signals(task, wanted));
-  if (number == 0) return 0;
-  bool own = task.signals.pending.set & signal_bit(number);
-  info = dequeue(own ? task.signals.pending : task.process->pending, number);
+  int number = 0;
+  {
+    SpinlockGuard guard(tasks_lock);
+    number = first_of(ready_signals(task, wanted));
+    if (number == 0) return 0;
+    bool own = task.signals.pending.set & signal_bit(number);
+    info = dequeue(own ? task.signals.pending : task.process->pending, number);
+  }
+  if (info.si_code == SI_TIMER) posix_timer_delivered(info);
   return number;
 }
 

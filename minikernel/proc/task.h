@@ -71,6 +71,13 @@ struct Task : public RefCounted {
   uint64_t gs_base = 0;
   uint64_t clear_child_tid = 0;
   uint64_t robust_list = 0;
+  // prctl(2)'s.
+  int parent_death_signal = 0;  // when the thread that forked its process ends; 0: none
+  bool no_new_privileges = false;
+  bool keeps_capabilities = false;
+  uint64_t timer_slack_ns = 50'000;
+  int nice = 0;                // setpriority(2), sched_setscheduler(2): only told
+  int policy = 0;              // SCHED_NORMAL
   TrapFrame* frame = nullptr;  // of the system call that is running
   uint64_t start_ns = 0;
   uint64_t minor_faults = 0;

@@ -7,6 +7,7 @@
 #include <linux/stat.h>
 
 #include "fs/dev.h"
+#include "fs/fifo.h"
 #include "fs/memory_file.h"
 #include "fs/vfs.h"
 #include "sys/syscall.h"
@@ -50,7 +51,7 @@ long sys_mkdirat(int directory, UserAddress path, unsigned mode) {
 
 long sys_mkdir(UserAddress path, unsigned mode) { return sys_mkdirat(AT_FDCWD, path, mode); }
 
-// Regular files, and the devices that there are.
+// Regular files, FIFOs, and the devices that there are.
 long sys_mknodat(int directory, UserAddress path, unsigned mode, unsigned device) {
   if (S_ISDIR(mode)) return -EPERM;
   PathAt at(directory, path);
@@ -66,8 +67,10 @@ long sys_mknodat(int directory, UserAddress path, unsigned mode, unsigned device
       inode = make_device_file(device);
       if (inode) inode->mode = S_IFCHR | without_umask(mode);
       break;
-    case S_IFBLK:
     case S_IFIFO:
+      inode = make_fifo(without_umask(mode));
+      break;
+    case S_IFBLK:
     case S_IFSOCK:
       return -EPERM;  // as a file system without such files
     default:

@@ -4,7 +4,6 @@
 // children.
 #include <asm/prctl.h>
 #include <asm/unistd.h>
-#include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/wait.h>
 
@@ -226,34 +225,6 @@ long sys_arch_prctl(int option, uint64_t address) {
     case ARCH_GET_GS:
       return put_user(address, task.gs_base) ? 0 : -EFAULT;
   }
-  return -EINVAL;
-}
-
-long sys_prctl(int option, uint64_t a, uint64_t, uint64_t, uint64_t) {
-  Task& task = current();
-  switch (option) {
-    case PR_SET_NAME: {
-      char name[Task::kNameSize];
-      long length = strncpy_from_user(name, a, sizeof(name) - 1);
-      if (length < 0) return -EFAULT;
-      memset(task.name, 0, sizeof(task.name));
-      memcpy(task.name, name, static_cast<size_t>(length));
-      return 0;
-    }
-    case PR_GET_NAME:
-      return copy_to_user(a, task.name, sizeof(task.name)) ? 0 : -EFAULT;
-    case PR_GET_DUMPABLE:
-      return 1;
-    case PR_SET_CHILD_SUBREAPER:
-      task.process->is_subreaper = a != 0;
-      return 0;
-    case PR_GET_CHILD_SUBREAPER:
-      return put_user(a, static_cast<int>(task.process->is_subreaper)) ? 0 : -EFAULT;
-    case PR_SET_PDEATHSIG:
-      if (a == 0) return 0;
-      break;
-  }
-  log_unimplemented(__NR_prctl, "this option");
   return -EINVAL;
 }
 

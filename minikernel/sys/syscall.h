@@ -219,13 +219,11 @@ long sys_fork();
 long sys_vfork();
 long sys_clone(uint64_t flags, uint64_t stack, UserAddress parent_tid, UserAddress child_tid, uint64_t tls);
 long sys_clone3(UserAddress arguments, uint64_t size);
-long sys_execve(UserAddress path, UserAddress argv, UserAddress envp);
 long sys_sched_yield();
 long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask);
 long sys_sched_setaffinity(int pid, unsigned size, UserAddress mask);
-long sys_sched_getparam(int pid, UserAddress out);
-long sys_sched_getscheduler(int pid);
-long sys_getpriority(int which, int who);
+long sys_unshare(uint64_t flags);
+long sys_setns(int fd, int type);
 long sys_getcpu(UserAddress cpu, UserAddress node);
 long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress timeout, UserAddress word2,
                uint32_t value3);
@@ -233,6 +231,19 @@ long sys_getrlimit(unsigned resource, UserAddress out);
 long sys_setrlimit(unsigned resource, UserAddress in);
 long sys_prlimit64(int pid, unsigned resource, UserAddress in, UserAddress out);
 long sys_times(UserAddress out);
+// scheduling.cpp
+long sys_sched_setscheduler(int pid, int policy, UserAddress parameter);
+long sys_sched_setparam(int pid, UserAddress parameter);
+long sys_sched_getscheduler(int pid);
+long sys_sched_getparam(int pid, UserAddress out);
+long sys_sched_get_priority_max(int policy);
+long sys_sched_get_priority_min(int policy);
+long sys_sched_rr_get_interval(int pid, UserAddress out);
+long sys_setpriority(int which, int who, int nice);
+long sys_getpriority(int which, int who);
+// exec.cpp
+long sys_execve(UserAddress path, UserAddress argv, UserAddress envp);
+long sys_execveat(int directory, UserAddress path, UserAddress argv, UserAddress envp, int flags);
 // signals.cpp
 long sys_rt_sigaction(int number, UserAddress in, UserAddress out, uint64_t set_size);
 long sys_rt_sigprocmask(int how, UserAddress in, UserAddress out, uint64_t set_size);
@@ -280,6 +291,15 @@ long sys_alarm(unsigned seconds);
 // A struct timespec of the program's as a time of now_ns(): from now on, or absolute by CLOCK_REALTIME or
 // CLOCK_MONOTONIC. EFAULT, EINVAL.
 Result<uint64_t> user_deadline(UserAddress time, bool absolute, int clock);
+// timers.cpp
+long sys_timer_create(int clock, UserAddress event, UserAddress id);
+long sys_timer_settime(int id, int flags, UserAddress in, UserAddress out);
+long sys_timer_gettime(int id, UserAddress out);
+long sys_timer_getoverrun(int id);
+long sys_timer_delete(int id);
+long sys_timerfd_create(int clock, int flags);
+long sys_timerfd_settime(int fd, int flags, UserAddress in, UserAddress out);
+long sys_timerfd_gettime(int fd, UserAddress out);
 // system.cpp
 long sys_uname(UserAddress out);
 long sys_sysinfo(UserAddress out);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Making tasks, running programs in them, where and when they run, and how they wait for one another in
-// memory.
+// Making tasks, what they share, where they run, and how they wait for one another in memory.
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/futex.h>
@@ -13,7 +12,6 @@
 #include "arch/x86_64/clock.h"
 #include "fs/vfs.h"
 #include "lib/string.h"
-#include "proc/exec.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
 #include "sys/syscall.h"
@@ -60,47 +58,6 @@ long sys_clone3(UserAddress address, uint64_t size) {
                      .pidfd = arguments.pidfd});
 }
 
-namespace {
-
-// An array of pointers to strings, ended by a null one; a null array is an empty one.
-long read_user_strings(UserAddress array, ArgumentBuffer& out) {
-  if (array == 0) return 0;
-  for (UserAddress at = array;; at += sizeof(UserAddress)) {
-    UserAddress string;
-    if (!get_user(string, at)) return -EFAULT;
-    if (string == 0) return 0;
-    char part[256];
-    size_t total = 0;
-    while (true) {
-      long length = strncpy_from_user(part, string, sizeof(part));
-      if (length < 0) return -EFAULT;
-      total += static_cast<size_t>(length);
-      if (total >= ArgumentBuffer::kMaxString) return -E2BIG;
-      bool ended = length < static_cast<long>(sizeof(part));
-      if (long error = out.append(part, static_cast<size_t>(length) + (ended ? 1 : 0)); error < 0)
-        return error;
-      if (ended) break;
-      string += sizeof(part);
-    }
-  }
-}
-
-}  // namespace
-
-long sys_execve(UserAddress path_address, UserAddress argv, UserAddress envp) {
-  UserPath path(path_address);
-  if (!path.ok()) return path.error();
-  if (path.empty()) return -ENOENT;
-  ArgumentBuffer arguments, environment;
-  long error = read_user_strings(argv, arguments);
-  if (error == 0) error = read_user_strings(envp, environment);
-  // A program always has its name (Linux since 5.18).
-  if (error == 0 && arguments.size() == 0) error = arguments.append_string("");
-  if (error < 0) return error;
-  error = exec(current(), path.text(), arguments, environment, *current().frame);
-  return error;
-}
-
 long sys_sched_yield() {
   yield();
   return 0;
@@ -144,9 +101,23 @@ long sys_getcpu(UserAddress cpu_out, UserAddress node_out) {
   return node_out != 0 && !put_user(node_out, uint32_t{0}) ? -EFAULT : 0;
 }
 
-long sys_sched_getparam(int, UserAddress out) { return put_user(out, 0) ? 0 : -EFAULT; }
-long sys_sched_getscheduler(int) { return SCHED_NORMAL; }
-long sys_getpriority(int, int) { return 20; }
+// What a task shares with others becomes its own. There are no namespaces.
+long sys_unshare(uint64_t flags) {
+  constexpr uint64_t kNeedsOneThread = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+  if (flags & ~(kNeedsOneThread | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM)) return -EINVAL;
+  Task& task = current();
+  if ((flags & kNeedsOneThread) && __atomic_load_n(&task.process->thread_count, __ATOMIC_ACQUIRE) > 1)
+    return -EINVAL;
+  Ref<FileSystemContext> fs = flags & CLONE_FS ? make<FileSystemContext>(*task.fs) : task.fs;
+  Ref<FileTable> files = flags & CLONE_FILES && task.files->is_shared() ? task.files->clone() : task.files;
+  if (!fs || !files) return -ENOMEM;
+  SpinlockGuard guard(tasks_lock);
+  task.fs.swap(fs);
+  task.files.swap(files);
+  return 0;
+}
+
+long sys_setns(int fd, int) { return current().files->is_open(fd) ? -EINVAL : -EBADF; }
 
 long sys_futex(UserAddress word, int operation, uint32_t value, UserAddress timeout, UserAddress word2,
                uint32_t value3) {

@@ -6,20 +6,10 @@
 
 #include "arch/x86_64/clock.h"
 #include "sys/syscall.h"
+#include "sys/time_spec.h"
 
 namespace mk {
 namespace {
-
-constexpr int64_t kNsPerSecond = 1'000'000'000;
-
-struct TimeSpec {
-  int64_t seconds;
-  int64_t nanoseconds;
-};
-
-TimeSpec to_time_spec(uint64_t ns) {
-  return TimeSpec{static_cast<int64_t>(ns / kNsPerSecond), static_cast<int64_t>(ns % kNsPerSecond)};
-}
 
 Result<uint64_t> read_clock(int clock) {
   switch (clock) {
@@ -40,16 +30,6 @@ Result<uint64_t> read_clock(int clock) {
       return current().run_time_ns();
   }
   return Errno{EINVAL};
-}
-
-bool valid(const TimeSpec& time) {
-  return time.seconds >= 0 && time.nanoseconds >= 0 && time.nanoseconds < kNsPerSecond;
-}
-
-uint64_t to_ns(const TimeSpec& time) {
-  constexpr int64_t kMaxSeconds = INT64_MAX / kNsPerSecond;
-  if (time.seconds >= kMaxSeconds) return INT64_MAX;
-  return static_cast<uint64_t>(time.seconds * kNsPerSecond + time.nanoseconds);
 }
 
 }  // namespace
@@ -85,9 +65,7 @@ namespace {
 long sleep_on(Task& task) {
   uint64_t end = task.restart_arguments[0];
   WaitQueue nobody;
-  if (sleep_until(
-          nobody, [] { return false; }, Sleep::kInterruptible, end) == -ETIMEDOUT)
-    return 0;
+  if (sleep_until(nobody, [] { return false; }, Sleep::kInterruptible, end) == -ETIMEDOUT) return 0;
   uint64_t left = now_ns() < end ? end - now_ns() : 0;
   if (task.restart_arguments[1] != 0 && !put_user(task.restart_arguments[1], to_time_spec(left)))
     return -EFAULT;

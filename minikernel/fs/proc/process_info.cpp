@@ -4,6 +4,7 @@
 #include "arch/x86_64/clock.h"
 #include "lib/string.h"
 #include "proc/exit.h"
+#include "proc/job_control.h"
 
 namespace mk {
 namespace {
@@ -35,6 +36,11 @@ uint64_t handled_by(const Task& task, bool ignored) {
 void fill_from_task(ProcessInfo& info, const Process& process, const Task& task) {
   info.tid = task.pid;
   info.cpu = task.cpu;
+  info.nice = task.nice;
+  info.policy = task.policy;
+  info.has_terminal = process.has_terminal;
+  info.foreground_group = foreground_group_locked(process);
+  info.no_new_privileges = task.no_new_privileges;
   info.tracer = task.trace.tracer != nullptr ? task.trace.tracer->pid : 0;
   memcpy(info.name, task.name, sizeof(info.name));
   info.mm = task.mm;

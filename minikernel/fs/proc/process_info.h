@@ -23,6 +23,10 @@ struct ProcessInfo {
   char name[Task::kNameSize] = {};
   int exit_signal = 17;  // SIGCHLD
   int oom_score_adj = 0;
+  int nice = 0, policy = 0;
+  bool has_terminal = false;
+  int foreground_group = 0;  // of its terminal
+  bool no_new_privileges = false;
 
   // Empty for a zombie.
   Ref<AddressSpace> mm;

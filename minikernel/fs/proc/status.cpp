@@ -124,7 +124,7 @@ long proc_status(const ProcessInfo& info, TextBuffer& out) {
             info.pending, info.shared_pending, info.blocked, info.ignored, info.caught);
   out.print("CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n", 0ul,
             kRootCapabilities, kRootCapabilities, kRootCapabilities, 0ul);
-  out.append("NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\n");
+  out.print("NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", info.no_new_privileges);
   print_cpus(info.allowed_cpus, out);
   out.print(
       "Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%lu\n"
@@ -141,18 +141,20 @@ long proc_stat(const ProcessInfo& info, TextBuffer& out) {
     size = info.mm->total_pages() * kPageSize;
   }
   // 1 pid to 9 flags, then faults and times
-  out.print("%d (%s) %c %d %d %d 0 -1 4194560 %lu 0 %lu 0 ", info.tid, info.name, info.state, info.parent,
-            info.group, info.session, info.minor_faults, info.major_faults);
-  out.print("%lu %lu %lu %lu 20 0 %u 0 %lu ", info.user_ns / kNsPerTick, info.system_ns / kNsPerTick,
-            info.children_user_ns / kNsPerTick, info.children_system_ns / kNsPerTick, info.threads,
-            info.start_ns / kNsPerTick);
+  out.print("%d (%s) %c %d %d %d %d %d ", info.tid, info.name, info.state, info.parent, info.group,
+            info.session, info.has_terminal ? static_cast<int>(make_device(5, 1)) : 0,
+            info.has_terminal ? info.foreground_group : -1);
+  out.print("4194560 %lu 0 %lu 0 ", info.minor_faults, info.major_faults);
+  out.print("%lu %lu %lu %lu %d %d %u 0 %lu ", info.user_ns / kNsPerTick, info.system_ns / kNsPerTick,
+            info.children_user_ns / kNsPerTick, info.children_system_ns / kNsPerTick, 20 + info.nice,
+            info.nice, info.threads, info.start_ns / kNsPerTick);
   // 23 vsize, rss, rsslim, start_code, end_code, start_stack, kstkesp, kstkeip
   out.print("%lu %lu %lu %lu %lu %lu 0 0 ", size, figures.counts.resident(), info.limits[RLIMIT_RSS].soft,
             figures.code_start, figures.code_end, info.mm ? info.mm->argument_start : 0);
   // 31 signals (32 bits of them), wchan, nswap, cnswap, exit_signal, processor, rt_priority, policy, blkio,
   // guest
-  out.print("%lu %lu %lu %lu 0 0 0 %d %u 0 0 0 0 0 ", info.pending & 0x7fffffff, info.blocked & 0x7fffffff,
-            info.ignored & 0x7fffffff, info.caught & 0x7fffffff, info.exit_signal, info.cpu);
+  out.print("%lu %lu %lu %lu 0 0 0 %d %u 0 %d 0 0 0 ", info.pending & 0x7fffffff, info.blocked & 0x7fffffff,
+            info.ignored & 0x7fffffff, info.caught & 0x7fffffff, info.exit_signal, info.cpu, info.policy);
   // 45 start_data, end_data, start_brk, arg_start, arg_end, env_start, env_end, exit_code
   if (info.mm) {
     const AddressSpace& mm = *info.mm;
