@@ -96,9 +96,9 @@ static void long_arguments(void) {
   char* one[] = {"exec_chain", long_string(kLongest + 1, 0), NULL};
   CHECK_FAILS(execve(kSelf, one, environ), E2BIG);
   for (int i = 0; i < 10; i++) many[i] = arguments[kManyArguments - 1];
-  const struct rlimit megabyte = {1 << 20, RLIM_INFINITY};  // a quarter of the stack is for arguments
   struct rlimit old;
   CHECK(getrlimit(RLIMIT_STACK, &old) == 0);
+  const struct rlimit megabyte = {1 << 20, old.rlim_max};  // a quarter of the stack is for arguments
   CHECK(setrlimit(RLIMIT_STACK, &megabyte) == 0);
   CHECK_FAILS(execve(kSelf, many, environ), E2BIG);
   CHECK(setrlimit(RLIMIT_STACK, &old) == 0);

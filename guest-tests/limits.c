@@ -156,10 +156,10 @@ static void file_size(void) {
 
 // For users, not for root.
 static void processes(void) {
-  enum { kSomebody = 54321 };
+  const uid_t somebody = 100000u + (uid_t)getpid();  // who has no other processes
   struct Gate hold = make_gate();
   pid_t pids[2];
-  if (getuid() == 0) CHECK(setresuid(kSomebody, kSomebody, kSomebody) == 0);
+  if (getuid() == 0) CHECK(setresuid(somebody, somebody, somebody) == 0);
   limit(RLIMIT_NPROC, 3);
   for (int i = 0; i < 2; i++) {
     pids[i] = checked_fork();

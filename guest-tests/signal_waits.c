@@ -306,15 +306,19 @@ static void reaping_handler(void) {
 static void timer(void) {
   sigset_t block = set_of(SIGALRM, 0), old;
   CHECK(sigprocmask(SIG_BLOCK, &block, &old) == 0);
-  struct itimerval every = {{0, 1000}, {0, 2000}}, once = {{0, 0}, {0, 1000}}, left;
+  struct itimerval every = {{0, 1000}, {0, 2000}}, once = {{0, 0}, {0, 1000}}, never = {{0, 0}, {0, 0}}, left;
+  const struct timespec zero = {0, 0};
   siginfo_t info;
   CHECK(setitimer(ITIMER_REAL, &every, NULL) == 0);
   for (int i = 0; i < 5; i++) {
     CHECK_EQUAL(sigwaitinfo(&block, &info), SIGALRM);
     CHECK_EQUAL(info.si_code, SI_KERNEL);
   }
-  CHECK(setitimer(ITIMER_REAL, &once, &left) == 0);
+  CHECK(setitimer(ITIMER_REAL, &never, &left) == 0);
   CHECK_EQUAL(left.it_interval.tv_usec, 1000);
+  sigtimedwait(&block, NULL, &zero);  // one more may have come meanwhile
+  CHECK(setitimer(ITIMER_REAL, &once, &left) == 0);
+  CHECK_EQUAL(left.it_interval.tv_usec, 0);
   CHECK_EQUAL(sigwaitinfo(&block, NULL), SIGALRM);
   CHECK(getitimer(ITIMER_REAL, &left) == 0);
   CHECK_EQUAL(left.it_value.tv_sec + left.it_value.tv_usec, 0);
@@ -322,8 +326,6 @@ static void timer(void) {
   CHECK(alarm(0) >= 99);
   CHECK_EQUAL(alarm(0), 0);
   CHECK_FAILS(setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 1000000}}, NULL), EINVAL);
-  struct timespec zero = {0, 0};
-  sigtimedwait(&block, NULL, &zero);  // one of the interval timer's may have been left
   CHECK(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
   say("interval timers and alarm");
 }

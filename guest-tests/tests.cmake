@@ -26,6 +26,24 @@ endforeach()
 # Other machines: four CPUs, five levels of page tables.
 add_tool_test(guest.four_cpus 600 ${tools}/compare-guests --cpus 4 demand-paging signals mappings)
 add_tool_test(guest.five_levels 600 ${tools}/compare-guests --la57 hello protection sparse-map)
-foreach(tool determinism limits formats readme gdb debug)
+# All that has processes, threads or shared memory: under every copy-on-write policy, with 1, 2 and 4 CPUs; and in QEMU,
+# whose four CPUs run at the same time.
+set(kernel_cases processes "fork-tree*" pipes threads locks "signals-in*" signal-waits "memory-t*" memory-races shared-fork
+  "exec-*" futexes "pipeline-s*" files "proc-files*" limits areas advice remaps "guards*" file-pages
+  busybox-pipelines busybox-forks busybox-dd busybox-jobs busybox-signals busybox-sigpipe)
+foreach(policy mapcount page-count unshare-mapcount anon-exclusive pte pte-group)
+  foreach(cpus 1 2 4)
+    add_tool_test(guest.${policy}.${cpus}_cpus 900
+      ${tools}/compare-guests --cow ${policy} --cpus ${cpus} --library glibc --skip qemu ${kernel_cases})
+  endforeach()
+endforeach()
+add_tool_test(guest.qemu.4_cpus 1200 ${tools}/compare-guests --cpus 4 --library glibc --skip mmuscope ${kernel_cases})
+add_tool_test(guest.out_of_memory.pte 900 ${tools}/test-out-of-memory --cow pte)
+add_tool_test(guest.out_of_memory.others 900 ${tools}/test-out-of-memory --cow mapcount --cow page-count
+  --cow unshare-mapcount --cow anon-exclusive --cow pte-group --step 7)
+# Every copy-on-write scenario under every policy is as guest-tests/scenarios/expected.json says.
+add_tool_test(guest.matrix 900 $<TARGET_FILE:mmuscope> matrix)
+add_tool_test(guest.matrix_cpus 900 $<TARGET_FILE:mmuscope> matrix --cpus 4)
+foreach(tool determinism limits formats frame-touches readme gdb debug)
   add_tool_test(guest.${tool} 600 ${tools}/test-${tool})
 endforeach()

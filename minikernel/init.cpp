@@ -129,12 +129,12 @@ void tell_statistics() {
 
 void init_has_ended(int status) {
   kill_everybody();
-  __atomic_store_n(&init_status, static_cast<uint32_t>(status) | kEnded, __ATOMIC_RELEASE);
+  __atomic_store_n(&init_status, static_cast<uint32_t>(status) | kEnded, __ATOMIC_SEQ_CST);
   apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
 }
 
-void something_has_ended() {
-  if (__atomic_load_n(&init_status, __ATOMIC_ACQUIRE) != 0)
+void process_has_ended() {
+  if (__atomic_load_n(&init_status, __ATOMIC_SEQ_CST) != 0)
     apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
 }
 

@@ -59,6 +59,9 @@ void BootOptions::add_to(CLI::App& command) {
   command.add_option("--seed", seed, "Where the guest's random numbers start [0]")
       ->type_name("N")
       ->transform(whole_number());
+  command.add_option("--cow", cow, "How the kernel decides on copy-on-write [pte]")
+      ->check(CLI::IsMember(
+          {"mapcount", "page-count", "unshare-mapcount", "anon-exclusive", "pte", "pte-group"}));
   command.prefix_command();
 }
 
@@ -106,6 +109,7 @@ Expected<GuestFiles> make_guest_files(const BootOptions& options,
   files.initramfs.add_file("/etc/init.argv", terminated(arguments));
   files.initramfs.add_file("/etc/init.envp", terminated(*environment));
   files.command_line = fmt::format("init={} seed={}", path, options.seed);
+  if (!options.cow.empty()) files.command_line += " cow=" + options.cow;
   if (!options.append.empty()) files.command_line += " " + options.append;
   return files;
 }

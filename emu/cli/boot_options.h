@@ -20,6 +20,7 @@ struct BootOptions {
   std::string root;                      // --root
   std::string append;                    // --append
   uint64_t seed = 0;                     // --seed
+  std::string cow;                       // --cow; empty: the kernel's own choice
 
   void add_to(CLI::App& command);
 };

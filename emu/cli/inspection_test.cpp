@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -50,8 +51,9 @@ struct FaultStop : MachineObserver {
 };
 
 struct Live {
-  explicit Live(const std::string& program, const MachineConfig& config)
-      : machine(make(program, config, console)),
+  // "fork_bound 40 cow=mapcount": a program, its arguments, words for the kernel.
+  explicit Live(const std::string& words, const MachineConfig& config)
+      : machine(make(words, config, console)),
         target(*machine),
         faults(*machine),
         inspection(target, kernel()) {
@@ -63,11 +65,17 @@ struct Live {
     static const std::vector<uint8_t> image = contents(MINIKERNEL);
     return image;
   }
-  static std::unique_ptr<Machine> make(const std::string& program, const MachineConfig& config,
+  static std::unique_ptr<Machine> make(const std::string& words, const MachineConfig& config,
                                        Console& console) {
     cli::Initramfs files;
+    std::istringstream split(words);
+    std::string program, arguments = "program", command_line = "init=/bin/program";
+    split >> program;
+    for (std::string word; split >> word;)
+      (word.contains('=') ? command_line : arguments) += (word.contains('=') ? ' ' : '\0') + word;
     files.add_file("/bin/program", contents(GUEST_PROGRAMS "/" + program), 0755);
-    const BootImage image{kernel(), "init=/bin/program", files.pack()};
+    files.add_file("/etc/init.argv", {arguments.data(), arguments.data() + arguments.size() + 1}, 0644);
+    const BootImage image{kernel(), command_line, files.pack()};
     auto made = Machine::create(config, image, console, console, [](const std::string&) {});
     EXPECT_TRUE(made) << made.error().message;
     return std::move(*made);
@@ -130,15 +138,22 @@ TEST_P(EveryFault, IsForeseen) {
 }
 INSTANTIATE_TEST_SUITE_P(Programs, EveryFault,
                          testing::Values("demand_paging", "protection", "nx", "stack", "mappings", "brk",
-                                         "fault_address"),
-                         [](const auto& info) { return std::string(info.param); });
+                                         "fault_address", "fork_bound 40 cow=mapcount",
+                                         "fork_bound 40 cow=page-count", "fork_bound 40 cow=unshare-mapcount",
+                                         "fork_bound 40 cow=anon-exclusive", "fork_bound 40 cow=pte",
+                                         "fork_bound 40 cow=pte-group"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::ranges::replace_if(name, [](char c) { return !std::isalnum(c); }, '_');
+                           return name;
+                         });
 
 // Looking, at any moment, changes nothing that the run would show.
 TEST(Inspection, CommandsInARunningKernel) {
   Live live("demo", {.cpus = 2, .memory_bytes = 64 << 20, .la57 = true});
   Live undisturbed("demo", {.cpus = 2, .memory_bytes = 64 << 20, .la57 = true});
   while (undisturbed.run_to_fault()) continue;
-  EXPECT_EQ(live.commands.run("ps"), "no CPU runs a task\n");
+  EXPECT_EQ(live.commands.run("ps"), "there is no task\n");
   for (uint64_t at = 0; live.target.timeline().run_to({at, 0}, true) != timeline::Timeline::Reached::kEnded;
        at = live.machine->icount() + 9973) {
     for (const char* line : {"when", "ps", "vma", "why $rsp", "walk $rip", "pt user", "frame 0x300"}) {
@@ -147,6 +162,30 @@ TEST(Inspection, CommandsInARunningKernel) {
     }
   }
   EXPECT_EQ(live.machine->icount(), undisturbed.machine->icount());
+}
+
+// Parent and child of a fork, wherever they are, each with its own tables; the child runs what it was made
+// from.
+TEST(Inspection, ParentAndChild) {
+  Live live("fork_bound 40", {.cpus = 2, .memory_bytes = 64 << 20});
+  bool both = false, zombie = false;
+  for (uint64_t at = 0; live.target.timeline().run_to({at, 0}, true) != timeline::Timeline::Reached::kEnded;
+       at = live.machine->icount() + 499) {
+    const auto list = live.inspection.kernel().tasks();
+    ASSERT_TRUE(list) << list.error().message;
+    EXPECT_EQ(list->problem, "");
+    for (const TaskView& task : list->tasks) {
+      zombie |= task.state == TaskState::kZombie;
+      if (task.parent != 1 || task.mm == 0) continue;
+      both = true;
+      EXPECT_EQ(task.name, "program");
+      const auto parent = live.inspection.kernel().task(1);
+      ASSERT_TRUE(parent);
+      EXPECT_NE(parent->mm, task.mm);
+    }
+    if (both && zombie) break;
+  }
+  EXPECT_TRUE(both);
 }
 
 TEST(Inspection, AProgramAtItsFirstInstructions) {

@@ -13,6 +13,7 @@
 #include <iostream>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include "abi/trace_port.h"
 #include "cli/boot_options.h"
@@ -21,6 +22,7 @@
 #include "cli/machine_options.h"
 #include "cli/option_values.h"
 #include "cli/snapshots.h"
+#include "cli/task_report.h"
 #include "cli/trace_output.h"
 #include "debug/elf_file.h"
 #include "devices/host_console.h"
@@ -105,7 +107,7 @@ Outcome run_machine(Machine& machine, const RunOptions& options, FdConsoleSink& 
 }
 
 // Says how it ended, where that is not plain from the program's own output.
-int exit_status(const Outcome& outcome, Machine& machine) {
+int exit_status(const Outcome& outcome, Machine& machine, std::span<const uint8_t> kernel) {
   const RunResult& result = outcome.result;
   switch (result.reason) {
     case EndReason::kExit:
@@ -120,7 +122,8 @@ int exit_status(const Outcome& outcome, Machine& machine) {
       return kStatusFailed;
     case EndReason::kRunning:
       if (outcome.limit_reached) {
-        spdlog::error("stopped at --max-instructions {}\n{}", machine.icount(), machine.describe());
+        spdlog::error("stopped at --max-instructions {}\n{}{}", machine.icount(), machine.describe(),
+                      task_report(machine, kernel));
         return kStatusLimit;
       }
       if (interrupted == 0) return 0;  // the console failed, which the caller reports
@@ -129,7 +132,8 @@ int exit_status(const Outcome& outcome, Machine& machine) {
     case EndReason::kTripleFault:
     case EndReason::kDeadlock:
     case EndReason::kInternal:
-      spdlog::error("the machine stopped after {} instructions\n{}", machine.icount(), result.report);
+      spdlog::error("the machine stopped after {} instructions\n{}{}", machine.icount(), result.report,
+                    result.reason == EndReason::kDeadlock ? task_report(machine, kernel) : "");
       return kStatusFailed;
   }
   return kStatusFailed;
@@ -161,8 +165,8 @@ Expected<Subject> boot(RunOptions& options, const CLI::App& command, Ends& ends)
 
 // With --from, the file says what else is said with a program.
 Expected<void> check_nothing_else_is_said(const RunOptions& options, const CLI::App& command) {
-  for (const char* name :
-       {"--cpus", "--memory", "--la57", "--quantum", "--kernel", "--env", "--root", "--append", "--seed"})
+  for (const char* name : {"--cpus", "--memory", "--la57", "--quantum", "--kernel", "--env", "--root",
+                           "--append", "--seed", "--cow"})
     if (command.count(name) != 0)
       return fail(ErrorKind::kUsage,
                   fmt::format("{} cannot be given with --from: {} says it", name, options.from));
@@ -240,7 +244,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   };
   const Outcome outcome =
       run_machine(machine, options, ends.console, [&] { return snapshots->next(); }, stands);
-  int status = exit_status(outcome, machine);
+  int status = exit_status(outcome, machine, subject->image.kernel);
   spdlog::info("{} instructions", machine.icount());
   tap.finish();
   stats.ended_at(machine.icount());

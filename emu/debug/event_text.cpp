@@ -57,6 +57,8 @@ std::string text_of(const trace::Tracepoint& point) {
       return fmt::format("pid {} exits with status {}", args[0], args[1]);
     case TraceType::kSignal:
       return fmt::format("signal {} for pid {}, si_addr 0x{:x}", args[1], args[0], args[3]);
+    case TraceType::kVmStat:
+      return fmt::format("the kernel counted {}: {}", text, args[0]);
   }
   return fmt::format("tracepoint {}", record.type);
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "x86/paging_entry.h"
 
@@ -74,14 +75,22 @@ std::string then_refused(const AreaView& area, AccessType type) {
          "(SEGV_ACCERR).";
 }
 
-Forecast empty_entry(const AreaView& area, AccessType type, uint64_t address) {
+// Policies that look at entries alone mark them; the others keep that in descriptors.
+bool counts_by_entry(const FaultSetting& setting) {
+  return setting.policy == "pte" || setting.policy == "pte-group";
+}
+std::string own(const FaultSetting& setting) {
+  return counts_by_entry(setting) ? "EXCL and writable" : "writable";
+}
+
+Forecast empty_entry(const FaultSetting& setting, const AreaView& area, AccessType type, uint64_t address) {
   const std::string faults = "faults: the entry is empty, nothing was touched here yet. ";
   const bool write = type == AccessType::kWrite;
   const std::string after = then_refused(area, type);
   if (area.file == 0) {
     if (write)
       return fault(type, FaultOutcome::kAnonZero,
-                   faults + "Demand-zero: a new zeroed frame is mapped, EXCL and writable.");
+                   faults + "Demand-zero: a new zeroed frame is mapped, " + own(setting) + ".");
     return fault(
         type, FaultOutcome::kZeroPage,
         faults + "Anonymous memory: the shared zero page is mapped, SPECIAL and not writable." + after);
@@ -97,7 +106,7 @@ Forecast empty_entry(const AreaView& area, AccessType type, uint64_t address) {
   const std::string page = fmt::format("page 0x{:x} of {}", offset / x86::kPageSize, area.path);
   if (write && is_private(area))
     return fault(type, FaultOutcome::kCopy,
-                 faults + "The area is private: a copy of " + page + " is mapped, EXCL and writable.");
+                 faults + "The area is private: a copy of " + page + " is mapped, " + own(setting) + ".");
   return fault(type, FaultOutcome::kFilePage,
                faults + "The frame that caches " + page + " is mapped" +
                    (write                        ? ", writable because the area is shared."
@@ -107,44 +116,78 @@ Forecast empty_entry(const AreaView& area, AccessType type, uint64_t address) {
                    after);
 }
 
+// What a copy-on-write policy makes of a page that may not be written yet, and why (CowPolicy::may_reuse).
+struct Verdict {
+  bool reuse = false;
+  std::string why;
+};
+
+Verdict by_entry(const FaultSetting& setting, const AreaView& area, uint64_t entry) {
+  if (entry & kExclusiveBit) return {true, "The entry is EXCL: the frame is this address space's own"};
+  if (setting.policy == "pte-group" && area.file == 0 && setting.group <= 1)
+    return {true,
+            "The entry is not EXCL, but of those that forked from one another this address space is the "
+            "last"};
+  return {false, fmt::format("the entry is not EXCL: others may see frame 0x{:x}", setting.frame.pfn)};
+}
+
+Verdict by_descriptor(const FaultSetting& setting) {
+  const FrameView& frame = setting.frame;
+  const std::string says = fmt::format("the descriptor of frame 0x{:x} says: ", frame.pfn);
+  if (!frame.anonymous) return {false, says + "it is a file's page"};
+  const uint64_t count = frame.count.value_or(0);
+  const std::string mapped = fmt::format("mapcount {}", frame.mapcount);
+  const std::string counted = fmt::format("{} reference{}", count, count == 1 ? "" : "s");
+  if (setting.policy == "page-count")
+    return {frame.mapcount == 1 && count == 1, says + mapped + ", " + counted};
+  if (setting.policy == "anon-exclusive")
+    return {frame.exclusive || count == 1,
+            says + (frame.exclusive ? "it is exclusive" : "not exclusive, " + counted)};
+  return {frame.mapcount == 1, says + mapped};
+}
+
 // AddressSpace::do_wp_page.
-Forecast write_protected(const AreaView& area, uint64_t entry) {
+Forecast write_protected(const FaultSetting& setting, const AreaView& area, uint64_t entry) {
   constexpr AccessType kType = AccessType::kWrite;
-  if (entry & kExclusiveBit || !is_private(area)) {
-    const std::string whose = is_private(area)
-                                  ? "The entry is EXCL: the frame is this address space's own"
-                                  : "The area is shared: the frame is meant to be written by all that map it";
+  const bool entries = counts_by_entry(setting);
+  Verdict verdict;
+  if (!is_private(area))
+    verdict = {true, "The area is shared: the frame is meant to be written by all that map it"};
+  else if (!(entry & kSpecial))
+    verdict = entries ? by_entry(setting, area, entry) : by_descriptor(setting);
+  if (verdict.reuse) {
     const std::string withheld =
         entry & kUffdWp ? "faults: W is withheld by UFFD_WP, which this kernel's handler does not heed. "
                         : "faults: W is withheld, for write protection that is gone or for tracking. ";
-    return fault(kType, FaultOutcome::kReuse, withheld + whose + ", so it is made writable in place.");
+    verdict.why[0] = static_cast<char>(std::toupper(verdict.why[0]));
+    return fault(kType, FaultOutcome::kReuse, withheld + verdict.why + ", so it is made writable in place.");
   }
   if (entry & kSpecial)
     return fault(kType, FaultOutcome::kAnonZero,
                  "faults: the entry maps the zero page (SPECIAL), not writable. A new zeroed frame takes its "
-                 "place, EXCL "
-                 "and writable.");
-  return fault(
-      kType, FaultOutcome::kCopy,
-      fmt::format("faults: W is withheld because the entry is not EXCL: others may see frame 0x{:x}. Its "
-                  "contents are copied to a new frame, which takes its place, EXCL and writable.",
-                  (entry & x86::pte::kAddressMask52) / x86::kPageSize));
+                 "place, " +
+                     own(setting) + ".");
+  return fault(kType, FaultOutcome::kCopy,
+               "faults: W is withheld, and " + verdict.why +
+                   ". Its contents are copied to a new frame, which takes its place, " + own(setting) + ".");
 }
 
 // AddressSpace::fault_locked and handle_mm_fault.
-Forecast in_area(const AreaView& area, const WalkReport& walk, const x86::PageFault& page_fault) {
+Forecast in_area(const FaultSetting& setting, const AreaView& area, const WalkReport& walk,
+                 const x86::PageFault& page_fault) {
   const AccessType type = page_fault.access.type;
   const bool protection = (page_fault.error_code() & x86::pf::kProtection) != 0;
   if (const std::string why = refusal(area, type, protection); !why.empty())
     return fault(type, FaultOutcome::kSigsegv,
                  "faults: " + why + ". The program gets SIGSEGV (SEGV_ACCERR).");
   const uint64_t entry = last_entry(walk);
-  if (entry == 0) return empty_entry(area, type, walk.linear);
+  if (entry == 0) return empty_entry(setting, area, type, walk.linear);
   if (!(entry & x86::pte::kPresent))
     return fault(type, {},
                  "faults: the entry is not present though the area allows the access. The kernel takes that "
                  "for its own mistake and panics.");
-  if (type == AccessType::kWrite && !(entry & x86::pte::kWritable)) return write_protected(area, entry);
+  if (type == AccessType::kWrite && !(entry & x86::pte::kWritable))
+    return write_protected(setting, area, entry);
   return fault(
       type, FaultOutcome::kSpurious,
       fmt::format("faults ({} at {}), and the kernel finds nothing to do: it takes the fault for a stale TLB "
@@ -176,7 +219,7 @@ Forecast forecast(const FaultSetting& setting, const WalkReport& walk, AccessTyp
   if (found == setting.areas.end())
     return fault(type, FaultOutcome::kSigsegv,
                  "faults: there is no area here or above. The program gets SIGSEGV (SEGV_MAPERR).");
-  if (found->start <= address) return in_area(*found, walk, *verdict.fault);
+  if (found->start <= address) return in_area(setting, *found, walk, *verdict.fault);
   const std::string above =
       fmt::format("faults: there is no area here, and the next one above, {}, ", area_name(*found));
   if (!(found->flags & vm::kGrowsDown))
@@ -188,7 +231,7 @@ Forecast forecast(const FaultSetting& setting, const WalkReport& walk, AccessTyp
                  above + "cannot grow down to it: " + why + ". The program gets SIGSEGV (SEGV_MAPERR).");
   AreaView grown = *found;
   grown.start = page_down(address);
-  Forecast result = in_area(grown, walk, *verdict.fault);
+  Forecast result = in_area(setting, grown, walk, *verdict.fault);
   if (result.outcome != FaultOutcome::kSigsegv) result.outcome = FaultOutcome::kStackGrowth;
   constexpr std::string_view kFaults = "faults: ";
   result.text = above + "is a stack: it grows down to it. Then: " + result.text.substr(kFaults.size());
@@ -207,7 +250,13 @@ Expected<Explanation> explain(const KernelView& kernel, const Inspector& inspect
     const auto space = kernel.space(*result.task);
     if (!space) return std::unexpected(space.error());
     context = kernel.context(cpu, *space);
-    setting = {.areas = space->areas, .total_pages = space->total_pages, .data_pages = space->data_pages};
+    setting.areas = space->areas;
+    setting.group = space->group;
+    setting.total_pages = space->total_pages;
+    setting.data_pages = space->data_pages;
+    const auto policy = kernel.cow_policy();
+    if (!policy) return std::unexpected(policy.error());
+    if (!policy->empty()) setting.policy = *policy;
     for (const auto& [limit, resource] : {std::pair{&setting.stack_limit, kLimitStack},
                                           {&setting.memory_limit, kLimitAddressSpace},
                                           {&setting.data_limit, kLimitData}}) {
@@ -224,6 +273,14 @@ Expected<Explanation> explain(const KernelView& kernel, const Inspector& inspect
     if (const auto count = kernel.frame_count(pfn)) result.frame_count = *count;
     const auto zero = kernel.zero_page();
     result.zero_page = zero && *zero == pfn;
+  }
+  if (const uint64_t entry = last_entry(result.walk); entry & x86::pte::kPresent) {
+    setting.frame.pfn = (entry & x86::pte::kAddressMask52) / x86::kPageSize;
+    if (!counts_by_entry(setting)) {
+      const auto frame = kernel.descriptor(setting.frame.pfn);
+      if (!frame) return std::unexpected(frame.error());
+      setting.frame = *frame;
+    }
   }
   for (size_t i = 0; i < result.forecasts.size(); ++i)
     result.forecasts[i] = forecast(setting, result.walk, static_cast<AccessType>(i));

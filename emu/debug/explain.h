@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // What an access by a program would do now, and why: the processor's verdict (inspector.h), and where that is
-// a page fault, what minikernel would make of it. Follows minikernel/mm/fault.cpp function by function and
-// has to follow when it changes; names of outcomes are those of the trace port. Judges what is in memory: a
-// TLB entry made before may still allow or refuse something else. Running out of memory is not foreseen.
+// a page fault, what minikernel would make of it. Follows minikernel/mm/fault.cpp and mm/cow/ function by
+// function and has to follow when they change; names of outcomes are those of the trace port. Judges what is
+// in memory: a TLB entry made before may still allow or refuse something else. Running out of memory is not
+// foreseen.
 #pragma once
 
 #include <array>
@@ -37,6 +38,9 @@ struct Forecast {
 // What the fault handler goes by, apart from the tables.
 struct FaultSetting {
   std::vector<AreaView> areas;  // by address
+  std::string policy = "pte";   // of copy-on-write, minikernel/mm/cow/
+  uint64_t group = 0;           // SpaceView::group
+  FrameView frame;              // that the last-level entry names, for policies that look at it
   uint64_t total_pages = 0, data_pages = 0;
   uint64_t stack_limit = ~uint64_t{0}, memory_limit = ~uint64_t{0}, data_limit = ~uint64_t{0};  // bytes
 };

@@ -93,6 +93,58 @@ TEST(Explain, WriteProtectedEntries) {
   EXPECT_EQ(why.outcomes(kPage + 0x10000), "- reuse sigsegv");
 }
 
+// What a policy looks at, and nothing else, decides: minikernel/mm/cow/.
+TEST(Explain, WriteProtectedEntriesByPolicy) {
+  struct Frame {
+    uint64_t references, mapped;
+    bool exclusive, anonymous;
+  };
+  constexpr Frame kLone{1, 1, false, true}, kPinned{2, 1, false, true}, kShared{2, 2, false, true},
+      kMarked{2, 1, true, true}, kFile{1, 1, false, false};
+  const auto outcome = [](const std::string& policy, const Frame& frame, uint64_t bits = 0) {
+    Why why;
+    why.choose_policy(policy);
+    why.add_area(kPage, kPage + 0x10000, kData);
+    why.target.map(kPage, kFrame | kP | kU | kXd | bits);
+    why.describe(kFrame >> 12, frame.references, frame.mapped,
+                 (frame.anonymous ? 2 : 0) | (frame.exclusive ? 4 : 0));
+    const std::string all = why.outcomes(kPage);
+    return all == "- copy sigsegv" ? "copy" : all == "- reuse sigsegv" ? "reuse" : all;
+  };
+  for (const char* policy : {"mapcount", "unshare-mapcount"}) {
+    EXPECT_EQ(outcome(policy, kLone), "reuse");
+    EXPECT_EQ(outcome(policy, kPinned), "reuse");
+    EXPECT_EQ(outcome(policy, kShared, kExclusiveBit), "copy");
+    EXPECT_EQ(outcome(policy, kFile), "copy");
+  }
+  EXPECT_EQ(outcome("page-count", kLone), "reuse");
+  EXPECT_EQ(outcome("page-count", kPinned), "copy");
+  EXPECT_EQ(outcome("page-count", kFile), "copy");
+  EXPECT_EQ(outcome("anon-exclusive", kLone), "reuse");
+  EXPECT_EQ(outcome("anon-exclusive", kPinned), "copy");
+  EXPECT_EQ(outcome("anon-exclusive", kMarked), "reuse");
+  EXPECT_EQ(outcome("anon-exclusive", kFile), "copy");
+  EXPECT_EQ(outcome("pte", kLone), "copy");
+  EXPECT_EQ(outcome("pte", kShared, kExclusiveBit), "reuse");
+  EXPECT_EQ(outcome("pte-group", kShared), "reuse");  // it never forked
+}
+
+TEST(Explain, TheLastOfAShareGroupReuses) {
+  Why why;
+  why.choose_policy("pte-group");
+  why.add_area(kPage, kPage + 0x10000, kData);
+  why.add_area(kPage + 0x10000, kPage + 0x20000, kData, why.add_file(0x20000));
+  why.target.map(kPage, kFrame | kP | kU | kXd);
+  why.target.map(kPage + 0x10000, kFrame | kP | kU | kXd);
+  const uint64_t group = why.add("mk::ShareGroup");
+  why.set("mk::AddressSpace", why.mm, "share_group", group);
+  why.set("mk::ShareGroup", group, "live", 2);
+  EXPECT_EQ(why.outcomes(kPage), "- copy sigsegv");
+  why.set("mk::ShareGroup", group, "live", 1);
+  EXPECT_EQ(why.outcomes(kPage), "- reuse sigsegv");
+  EXPECT_EQ(why.outcomes(kPage + 0x10000), "- copy sigsegv");  // it may be the file's own page
+}
+
 TEST(Explain, WhatTheKernelDoesNotExpect) {
   Why why;
   why.add_area(kPage, kPage + 0x1000, kData);
@@ -110,8 +162,8 @@ TEST(Explain, StacksGrow) {
   EXPECT_EQ(why.outcomes(kStack - 8), "stack-growth stack-growth stack-growth");
   EXPECT_EQ(why.outcomes(kPage + 0x1000), "sigsegv sigsegv sigsegv");  // into the guard gap
   EXPECT_NE(why.text(kPage + 0x1000, AccessType::kRead).find("closer than 1 MiB"), std::string::npos);
-  const KernelField limits = *why.types.field("mk::Task", "limits");
-  why.set(limits.type.name, why.task + limits.offset + 3 * limits.type.element_size, "soft", 8 << 20);
+  const KernelField limits = *why.types.field("mk::Process", "limits");
+  why.set(limits.type.name, why.process + limits.offset + 3 * limits.type.element_size, "soft", 8 << 20);
   EXPECT_EQ(why.outcomes(0x7ffffffff000 - (8 << 20)), "stack-growth stack-growth stack-growth");
   EXPECT_EQ(why.outcomes(0x7ffffffff000 - (8 << 20) - 1), "sigsegv sigsegv sigsegv");
 }

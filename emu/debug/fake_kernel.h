@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // For tests: memory as minikernel's data fills it, laid out by the debug information of the real image
-// (MINIKERNEL), with one task on CPU 0.
+// (MINIKERNEL), with one process of one task, which CPU 0 runs.
 #pragma once
 
 #include <fstream>
@@ -37,19 +37,13 @@ class FakeKernel {
   explicit FakeKernel(unsigned cpus = 1) : target(kPages, cpus) {
     target.map(kDirectMap, kP | kW | kXd | FakeTarget::kPs, 2);
     per_cpu = add("mk::PerCpu");
-    task = add("mk::Task");
     mm = add("mk::AddressSpace");
+    process = add_process(1);
+    task = add_task(process, 1, "prog", mm);
     set("mk::PerCpu", per_cpu, "self", per_cpu);
     set("mk::PerCpu", per_cpu, "current", task);
     target.cpus[0].kernel_gs_base = per_cpu;
-    set("mk::Task", task, "pid", 1);
-    set("mk::Task", task, "tgid", 1);
-    text(task + types.field("mk::Task", "name")->offset, "prog");
-    set("mk::Task", task, "mm.object_", mm);
     set("mk::Task", task, "minor_faults", 7);
-    const KernelField limits = *types.field("mk::Task", "limits");
-    for (uint64_t i = 0; i < limits.type.size / limits.type.element_size; ++i)
-      set(limits.type.name, task + limits.offset + i * limits.type.element_size, "soft", ~uint64_t{0});
     set("mk::AddressSpace", mm, "page_table_.root_", target.cpus[0].cr3 / x86::kPageSize);
     counts = memory(2 * kPages);
     descriptors = memory(64 * kPages);
@@ -57,7 +51,39 @@ class FakeKernel {
     global("mk::descriptors_end", kPages);
     global("mk::counts", counts);
     global("mk::descriptors", descriptors);
+    for (const char* policy :
+         {"mapcount", "page_count", "unshare_mapcount", "anon_exclusive", "pte", "pte_group"})
+      page_of(types.variable(std::string("mk::cow_") + policy)->address);
+    choose_policy("pte");
     zero_pfn = page_of(types.variable("mk::zeros")->address) / x86::kPageSize;
+  }
+
+  // At the end of the table, a child of `parent`.
+  uint64_t add_process(int32_t tgid, uint64_t parent = 0) {
+    const uint64_t made = add("mk::Process");
+    set("mk::Process", made, "tgid", static_cast<uint64_t>(tgid));
+    set("mk::Process", made, "parent", parent);
+    const KernelField limits = *types.field("mk::Process", "limits");
+    for (uint64_t i = 0; i < limits.type.size / limits.type.element_size; ++i)
+      set(limits.type.name, made + limits.offset + i * limits.type.element_size, "soft", ~uint64_t{0});
+    if (last_process_ == 0) {
+      global("mk::first_process", made);
+    } else {
+      set("mk::Process", last_process_, "next", made);
+    }
+    return last_process_ = made;
+  }
+  // As the first thread of the process.
+  uint64_t add_task(uint64_t of, int32_t pid, std::string_view name, uint64_t space) {
+    const uint64_t made = add("mk::Task");
+    set("mk::Task", made, "pid", static_cast<uint64_t>(pid));
+    set("mk::Task", made, "tgid", get("mk::Process", of, "tgid"));
+    text(made + types.field("mk::Task", "name")->offset, name);
+    set("mk::Task", made, "mm.object_", space);
+    set("mk::Task", made, "process.object_", of);
+    set("mk::Task", made, "next_thread", get("mk::Process", of, "threads"));
+    set("mk::Process", of, "threads", made);
+    return made;
   }
 
   // Kernel memory, zeroed; below a page it does not cross one.
@@ -71,6 +97,13 @@ class FakeKernel {
   void set(const std::string& type, uint64_t object, std::string_view path, uint64_t value) {
     const KernelField field = *types.field(type, path);
     target.put(object + field.offset - kDirectMap, value, field.type.size);
+  }
+  uint64_t get(const std::string& type, uint64_t object, std::string_view path) {
+    const KernelField field = *types.field(type, path);
+    uint64_t value = 0;
+    const auto at = target.memory.begin() + static_cast<long>(object + field.offset - kDirectMap);
+    std::copy_n(at, field.type.size, reinterpret_cast<uint8_t*>(&value));
+    return value;
   }
   void text(uint64_t linear, std::string_view text) {
     std::copy(text.begin(), text.end(), target.memory.begin() + static_cast<long>(linear - kDirectMap));
@@ -121,14 +154,31 @@ class FakeKernel {
     set("mk::File", file, "dentry_.object_", add_name(add_name(root, "bin", 0), "prog", inode));
     return file;
   }
+  // By its name in the kernel: "anon-exclusive" is mk::cow_anon_exclusive. Counts are in descriptors then,
+  // but for those that look at entries.
+  void choose_policy(std::string name) {
+    const bool by_entry = name.starts_with("pte");
+    std::ranges::replace(name, '-', '_');
+    const KernelVariable reference = *types.variable("mk::cow_" + name);
+    const uint64_t policy = memory(8);
+    target.put(page_of(reference.address) + reference.address % x86::kPageSize, policy);
+    global("mk::chosen", policy);
+    global("mk::in_descriptors", by_entry ? 0 : 1);
+  }
+  void describe(uint64_t pfn, uint64_t references, uint64_t mapped, uint64_t flags) {
+    const uint64_t descriptor = descriptors + 64 * pfn;
+    set("mk::FrameDescriptor", descriptor, "references", references);
+    set("mk::FrameDescriptor", descriptor, "mapped", mapped);
+    set("mk::FrameDescriptor", descriptor, "flags", flags);
+  }
   void count(uint64_t pfn, uint16_t value) { target.put(counts + 2 * pfn - kDirectMap, value, 2); }
 
   const KernelTypes& types = minikernel_types();
   FakeTarget target;
-  uint64_t per_cpu = 0, task = 0, mm = 0, counts = 0, descriptors = 0, zero_pfn = 0;
+  uint64_t per_cpu = 0, process = 0, task = 0, mm = 0, counts = 0, descriptors = 0, zero_pfn = 0;
 
  private:
-  uint64_t last_area_ = 0;
+  uint64_t last_area_ = 0, last_process_ = 0;
 };
 
 }  // namespace mmuscope::debug

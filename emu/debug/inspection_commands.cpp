@@ -136,7 +136,7 @@ void add_inspection(Commands& commands, Inspection& inspection) {
   add("why", "[ADDRESS]",
       "what a program's access would do now, and why [the address of the last page fault]", why);
   add("vma", "[PID]", "the areas of the task that runs here, or of another", areas);
-  add("ps", "", "tasks", tasks);
+  add("ps", "", "all tasks, with parent process, state, and the CPU that runs each or ran it last", tasks);
   add("frame", "PFN", "a physical frame: its count, its descriptor, and which entries map it", frame);
   add("when", "", "where the machine stands", when);
 }

@@ -76,6 +76,8 @@ Json task_json(const TaskView& task) {
   return {{"pid", task.pid},
           {"tgid", task.tgid},
           {"name", task.name},
+          {"parent", task.parent},
+          {"state", task_state_name(task.state)},
           {"cpu", task.cpu},
           {"task", hex(task.address)},
           {"mm", hex(task.mm)},
@@ -132,6 +134,9 @@ Json frame_json(const FrameView& frame) {
   json["descriptor"] = frame.descriptor ? Json(hex(frame.descriptor)) : Json(nullptr);
   json["descriptor_flags"] = hex(frame.descriptor_flags);
   json["reserved"] = frame.reserved;
+  json["mapcount"] = frame.in_descriptor ? Json(frame.mapcount) : Json(nullptr);
+  json["anonymous"] = frame.in_descriptor ? Json(frame.anonymous) : Json(nullptr);
+  json["exclusive"] = frame.in_descriptor ? Json(frame.exclusive) : Json(nullptr);
   json["zero_page"] = frame.zero_page;
   json["complete"] = frame.complete;
   json["mappings"] = Json::array();
@@ -280,17 +285,22 @@ Printed print_tables(const TableReport& report) {
   return out;
 }
 
-Printed print_tasks(const std::vector<TaskView>& tasks) {
+Printed print_tasks(const TaskList& list) {
   Printed out;
   Json json = Json::array();
-  out.text = fmt::format("{:>5} {:>5} {:>3} {:<16} {:>8} {:<18} {}\n", "pid", "tgid", "cpu", "name", "faults",
-                         "task", "mm");
-  for (const TaskView& task : tasks) {
-    out.text += clip(fmt::format("{:>5} {:>5} {:>3} {:<16} {:>8} 0x{:016x} 0x{:016x}", task.pid, task.tgid,
-                                 task.cpu, task.name, task.minor_faults, task.address, task.mm));
+  out.text = fmt::format("{:>5} {:>5} {:>6} {:<8} {:>3} {:<16} {:>8} {:<18} {}\n", "pid", "tgid", "parent",
+                         "state", "cpu", "name", "faults", "task", "mm");
+  for (const TaskView& task : list.tasks) {
+    const bool zombie = task.state == TaskState::kZombie;
+    out.text += clip(fmt::format(
+        "{:>5} {:>5} {:>6} {:<8} {:>3} {:<16} {:>8} {:<18} {}", task.pid, task.tgid, task.parent,
+        task_state_name(task.state), zombie ? "" : fmt::to_string(task.cpu), task.name,
+        zombie ? "" : fmt::to_string(task.minor_faults), zombie ? "" : fmt::format("0x{:016x}", task.address),
+        task.mm != 0 ? fmt::format("0x{:016x}", task.mm) : ""));
     json.push_back(task_json(task));
   }
-  if (tasks.empty()) out.text = "no CPU runs a task\n";
+  if (list.tasks.empty()) out.text = "there is no task\n";
+  if (!list.problem.empty()) out.text += wrap("there may be more: " + list.problem, 2);
   out.json = to_line(json);
   return out;
 }
@@ -325,6 +335,9 @@ Printed print_frame(const FrameView& frame) {
     out.text +=
         clip(fmt::format("  descriptor at 0x{:016x}: flags 0x{:x}{}", frame.descriptor,
                          frame.descriptor_flags, frame.reserved ? ", RESERVED: not the allocator's" : ""));
+  if (frame.in_descriptor && !frame.reserved)
+    out.text += clip(fmt::format("  mapcount {}{}{}", frame.mapcount, frame.anonymous ? ", anonymous" : "",
+                                 frame.exclusive ? ", exclusive" : ""));
   for (const Mapping& mapping : frame.mappings)
     out.text += clip(fmt::format("  task {:>3} at 0x{:016x}: 0x{:016x}  {}", mapping.pid, mapping.leaf.linear,
                                  mapping.leaf.entry, trace::describe_entry(mapping.leaf.entry, true)));

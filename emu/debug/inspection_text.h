@@ -20,7 +20,7 @@ struct Printed {
 
 Printed print_walk(const WalkReport& report, const std::string& symbol);
 Printed print_tables(const TableReport& report);
-Printed print_tasks(const std::vector<TaskView>& tasks);
+Printed print_tasks(const TaskList& list);
 Printed print_areas(const TaskView& task, const SpaceView& space);
 Printed print_frame(const FrameView& frame);
 Printed print_explanation(const Explanation& explanation);

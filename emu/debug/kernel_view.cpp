@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "x86/paging_entry.h"
 
@@ -23,6 +24,24 @@ bool holds_frame(const Leaf& leaf) {
 }
 
 }  // namespace
+
+const char* task_state_name(TaskState state) {
+  switch (state) {
+    case TaskState::kRunning:
+      return "running";
+    case TaskState::kRunnable:
+      return "runnable";
+    case TaskState::kSleeping:
+      return "sleeping";
+    case TaskState::kStopped:
+      return "stopped";
+    case TaskState::kDead:
+      return "dead";
+    case TaskState::kZombie:
+      return "zombie";
+  }
+  return "?";
+}
 
 // Reads that depend on each other: the first that fails is kept, and all after it give zeroes.
 class KernelView::Reading {
@@ -132,39 +151,100 @@ Expected<std::optional<uint64_t>> KernelView::per_cpu(unsigned cpu) const {
   return std::nullopt;
 }
 
+TaskView KernelView::read_task(Reading& reading, uint64_t address) const {
+  TaskView task{.address = address};
+  task.pid = static_cast<int32_t>(reading.number("mk::Task", address, "pid"));
+  task.tgid = static_cast<int32_t>(reading.number("mk::Task", address, "tgid"));
+  task.name = reading.text("mk::Task", address, "name");
+  task.mm = reading.number("mk::Task", address, "mm.object_");
+  task.process = reading.number("mk::Task", address, "process.object_");
+  task.minor_faults = reading.number("mk::Task", address, "minor_faults");
+  task.cpu = static_cast<unsigned>(
+      std::min<uint64_t>(reading.number("mk::Task", address, "cpu"), target_.cpu_count() - 1));
+  bool stopped = false;
+  if (task.process != 0) {
+    stopped = reading.number("mk::Process", task.process, "stopped") != 0;
+    if (const uint64_t parent = reading.number("mk::Process", task.process, "parent"); parent != 0)
+      task.parent = static_cast<int32_t>(reading.number("mk::Process", parent, "tgid"));
+  }
+  // minikernel/proc/scheduler.h, RunState; that it runs is told by its CPU.
+  constexpr uint64_t kRunnable = 0, kSleeping = 1;
+  const uint64_t state = reading.number("mk::Task", address, "state");
+  task.state = state == kRunnable   ? TaskState::kRunnable
+               : state != kSleeping ? TaskState::kDead
+               : stopped            ? TaskState::kStopped
+                                    : TaskState::kSleeping;
+  return task;
+}
+
 Expected<std::optional<TaskView>> KernelView::current_task(unsigned cpu) const {
   const auto here = per_cpu(cpu);
   if (!here) return std::unexpected(here.error());
   if (!*here) return std::nullopt;
   Reading reading(*this);
-  TaskView task{.address = reading.number("mk::PerCpu", **here, "current"), .cpu = cpu};
+  const uint64_t current = reading.number("mk::PerCpu", **here, "current");
+  const uint64_t idle = reading.number("mk::PerCpu", **here, "idle");
   if (reading.failed()) return reading.error();
-  if (task.address == 0) return std::nullopt;
-  task.pid = static_cast<int32_t>(reading.number("mk::Task", task.address, "pid"));
-  task.tgid = static_cast<int32_t>(reading.number("mk::Task", task.address, "tgid"));
-  task.name = reading.text("mk::Task", task.address, "name");
-  task.mm = reading.number("mk::Task", task.address, "mm.object_");
-  task.minor_faults = reading.number("mk::Task", task.address, "minor_faults");
+  if (current == 0 || current == idle) return std::nullopt;
+  TaskView task = read_task(reading, current);
   if (reading.failed()) return reading.error();
+  // It may be about to sleep, or dead and in its last schedule(): it runs all the same.
+  task.state = TaskState::kRunning;
+  task.cpu = cpu;
   return task;
 }
 
-Expected<std::vector<TaskView>> KernelView::tasks() const {
-  std::vector<TaskView> found;
-  for (unsigned cpu = 0; cpu < target_.cpu_count(); ++cpu) {
-    const auto task = current_task(cpu);
-    if (!task) return std::unexpected(task.error());
-    if (*task) found.push_back(**task);
+// Appends what is not there yet.
+void KernelView::read_list(Reading& reading, std::vector<TaskView>& found) const {
+  std::set<uint64_t> seen;  // processes and tasks: a list that is damaged may lead back
+  for (const TaskView& task : found) seen.insert(task.address);
+  uint64_t process = reading.global("mk::first_process");
+  while (process != 0 && found.size() < kMostTasks && !reading.failed() && seen.insert(process).second) {
+    uint64_t thread = reading.number("mk::Process", process, "threads");
+    if (thread == 0 && reading.number("mk::Process", process, "zombie") != 0) {
+      TaskView zombie{.process = process, .state = TaskState::kZombie};
+      zombie.pid = zombie.tgid = static_cast<int32_t>(reading.number("mk::Process", process, "tgid"));
+      if (const uint64_t parent = reading.number("mk::Process", process, "parent"); parent != 0)
+        zombie.parent = static_cast<int32_t>(reading.number("mk::Process", parent, "tgid"));
+      if (!reading.failed()) found.push_back(std::move(zombie));
+    }
+    for (size_t left = kMostTasks; thread != 0 && left > 0 && !reading.failed(); --left) {
+      if (seen.insert(thread).second) {
+        TaskView task = read_task(reading, thread);
+        if (!reading.failed()) found.push_back(std::move(task));
+      }
+      thread = reading.number("mk::Task", thread, "next_thread");
+    }
+    process = reading.number("mk::Process", process, "next");
   }
-  std::ranges::sort(found, {}, [](const TaskView& task) { return std::pair(task.pid, task.cpu); });
-  return found;
+}
+
+Expected<TaskList> KernelView::tasks() const {
+  TaskList list;
+  bool booted = false;  // before, there is no list, and perhaps no memory where it will be
+  for (unsigned cpu = 0; cpu < target_.cpu_count(); ++cpu) {
+    const auto here = per_cpu(cpu);
+    booted |= here && *here;
+    const auto task = current_task(cpu);
+    if (!task)
+      list.problem = task.error().message;
+    else if (*task)
+      list.tasks.push_back(**task);
+  }
+  Reading reading(*this);
+  if (booted) read_list(reading, list.tasks);
+  if (reading.failed()) list.problem = reading.error().error().message;
+  if (list.tasks.empty() && !list.problem.empty()) return fail(ErrorKind::kData, list.problem);
+  std::ranges::sort(list.tasks, {},
+                    [](const TaskView& task) { return std::tuple(task.pid, task.cpu, task.address); });
+  return list;
 }
 
 Expected<TaskView> KernelView::task(int32_t pid) const {
   const auto all = tasks();
   if (!all) return std::unexpected(all.error());
-  const auto found = std::find_if(all->begin(), all->end(), [&](const TaskView& t) { return t.pid == pid; });
-  if (found == all->end()) return fail(ErrorKind::kUsage, fmt::format("no task has the PID {}", pid));
+  const auto found = std::ranges::find(all->tasks, pid, &TaskView::pid);
+  if (found == all->tasks.end()) return fail(ErrorKind::kUsage, fmt::format("no task has the PID {}", pid));
   return *found;
 }
 
@@ -202,6 +282,8 @@ Expected<SpaceView> KernelView::space(const TaskView& task) const {
   space.root = reading.number("mk::AddressSpace", task.mm, "page_table_.root_") * x86::kPageSize;
   space.total_pages = reading.number("mk::AddressSpace", task.mm, "total_pages_");
   space.data_pages = reading.number("mk::AddressSpace", task.mm, "data_pages_");
+  if (const uint64_t group = reading.number("mk::AddressSpace", task.mm, "share_group"); group != 0)
+    space.group = reading.number("mk::ShareGroup", group, "live");
   uint64_t area = reading.number("mk::AddressSpace", task.mm, "vmas_.first_");
   while (area != 0) {
     space.areas.push_back(read_area(reading, area));
@@ -220,13 +302,15 @@ Expected<SpaceView> KernelView::space(const TaskView& task) const {
 }
 
 Expected<uint64_t> KernelView::limit(const TaskView& task, unsigned resource) const {
-  const auto limits = types_.field("mk::Task", "limits");
+  const auto limits = types_.field("mk::Process", "limits");
   if (!limits) return std::unexpected(limits.error());
   if ((resource + 1) * limits->type.element_size > limits->type.size)
     return fail(ErrorKind::kData, fmt::format("the kernel has no limit {}", resource));
+  if (task.process == 0)
+    return fail(ErrorKind::kUsage, fmt::format("task {} has left its process", task.pid));
   Reading reading(*this);
   const uint64_t value = reading.number(
-      limits->type.name, task.address + limits->offset + resource * limits->type.element_size, "soft");
+      limits->type.name, task.process + limits->offset + resource * limits->type.element_size, "soft");
   if (reading.failed()) return reading.error();
   return value;
 }
@@ -243,15 +327,38 @@ Expected<uint64_t> KernelView::zero_page() const {
   return fail(ErrorKind::kData, "the kernel's zero page is not mapped");
 }
 
+Expected<std::string> KernelView::cow_policy() const {
+  static constexpr std::pair<const char*, const char*> kPolicies[] = {
+      {"mk::cow_mapcount", "mapcount"},
+      {"mk::cow_page_count", "page-count"},
+      {"mk::cow_unshare_mapcount", "unshare-mapcount"},
+      {"mk::cow_anon_exclusive", "anon-exclusive"},
+      {"mk::cow_pte", "pte"},
+      {"mk::cow_pte_group", "pte-group"}};
+  Reading reading(*this);
+  const uint64_t chosen = reading.global("mk::chosen");
+  for (const auto& [variable, name] : kPolicies) {
+    const auto policy = types_.variable(variable);  // a reference, which is kept as a pointer
+    if (!policy) return std::unexpected(policy.error());
+    const uint64_t object = reading.value(policy->address, {.kind = KernelType::Kind::kPointer, .size = 8});
+    if (reading.failed()) return reading.error();
+    if (chosen != 0 && object == chosen) return name;
+  }
+  return "";
+}
+
 Expected<uint64_t> KernelView::frame_count(uint64_t pfn) const {
   Reading reading(*this);
   const uint64_t end = reading.global("mk::frames_end");
   if (reading.failed()) return reading.error();
   if (pfn >= end)
     return fail(ErrorKind::kUsage, fmt::format("frame 0x{:x} is beyond the last one, 0x{:x}", pfn, end));
-  const auto [address, bytes] = reading.element("mk::counts", pfn);
-  const uint64_t count =
-      address == 0 ? 0 : reading.value(address, {.kind = KernelType::Kind::kNumber, .size = bytes});
+  const bool in_descriptors = reading.global("mk::in_descriptors") != 0;
+  const auto [address, bytes] = reading.element(in_descriptors ? "mk::descriptors" : "mk::counts", pfn);
+  const uint64_t count = address == 0 ? 0
+                         : in_descriptors
+                             ? reading.number("mk::FrameDescriptor", address, "references")
+                             : reading.value(address, {.kind = KernelType::Kind::kNumber, .size = bytes});
   if (reading.failed()) return reading.error();
   return count;
 }
@@ -262,7 +369,7 @@ x86::PagingContext KernelView::context(unsigned cpu, const SpaceView& space) con
   return context;
 }
 
-Expected<FrameView> KernelView::frame(uint64_t pfn) const {
+Expected<FrameView> KernelView::descriptor(uint64_t pfn) const {
   FrameView view{.pfn = pfn};
   Reading reading(*this);
   const uint64_t counted = reading.global("mk::frames_end");
@@ -277,15 +384,32 @@ Expected<FrameView> KernelView::frame(uint64_t pfn) const {
     view.descriptor = reading.element("mk::descriptors", pfn).address;
     if (view.descriptor != 0)
       view.descriptor_flags = reading.number("mk::FrameDescriptor", view.descriptor, "flags");
-    const auto reserved = types_.constant("mk::FrameDescriptor::kReserved");
-    view.reserved = reserved && (view.descriptor_flags & *reserved);
+    const auto flag = [&](const char* name) {
+      const auto bit = types_.constant(name);
+      return bit && (view.descriptor_flags & *bit) != 0;
+    };
+    view.reserved = flag("mk::FrameDescriptor::kReserved");
+    view.in_descriptor = view.descriptor != 0 && reading.global("mk::in_descriptors") != 0;
+    if (view.in_descriptor) {
+      view.mapcount = reading.number("mk::FrameDescriptor", view.descriptor, "mapped");
+      view.anonymous = flag("mk::FrameDescriptor::kAnon");
+      view.exclusive = flag("mk::FrameDescriptor::kExclusive");
+    }
     if (reading.failed()) return reading.error();
   }
+  return view;
+}
+
+Expected<FrameView> KernelView::frame(uint64_t pfn) const {
+  auto found = descriptor(pfn);
+  if (!found) return found;
+  FrameView& view = *found;
   const auto zero = zero_page();
   view.zero_page = zero && *zero == pfn;
   const auto tasks = this->tasks();
   if (!tasks) return std::unexpected(tasks.error());
-  find_mappings(view, *tasks);
+  view.complete = tasks->problem.empty();
+  find_mappings(view, tasks->tasks);
   return view;
 }
 

@@ -69,16 +69,81 @@ TEST(KernelTypes, DamagedImagesAreReadWithoutHarm) {
 TEST(KernelView, TheTaskOfACpu) {
   Seen seen(2);
   seen.target.cpus[1].kernel_gs_base = 0x1234;  // not that far yet
-  const auto tasks = seen.view.tasks();
-  ASSERT_TRUE(tasks);
-  ASSERT_EQ(tasks->size(), 1u);
-  const TaskView& task = tasks->front();
+  const auto list = seen.view.tasks();
+  ASSERT_TRUE(list);
+  ASSERT_EQ(list->tasks.size(), 1u);
+  EXPECT_EQ(list->problem, "");
+  const TaskView& task = list->tasks.front();
+  EXPECT_EQ(task.state, TaskState::kRunning);
   EXPECT_EQ(task.pid, 1);
   EXPECT_EQ(task.name, "prog");
   EXPECT_EQ(task.minor_faults, 7u);
   EXPECT_EQ(task.cpu, 0u);
   EXPECT_FALSE(*seen.view.current_task(1));
   EXPECT_EQ(seen.view.task(2).error().message, "no task has the PID 2");
+}
+
+TEST(KernelView, ACpuThatIdlesRunsNoTask) {
+  Seen seen;
+  const uint64_t idle = seen.add("mk::Task");
+  seen.set("mk::PerCpu", seen.per_cpu, "idle", idle);
+  EXPECT_EQ((*seen.view.current_task(0))->pid, 1);
+  seen.set("mk::PerCpu", seen.per_cpu, "current", idle);
+  EXPECT_FALSE(*seen.view.current_task(0));
+  ASSERT_EQ(seen.view.tasks()->tasks.size(), 1u);  // the list names it, and no idle task
+  EXPECT_EQ(seen.view.tasks()->tasks[0].state, TaskState::kRunnable);
+}
+
+// A process with two threads, one of which runs; its children sleep, are stopped, or wait to be asked for.
+TEST(KernelView, TasksOfAllProcesses) {
+  Seen seen(3);
+  constexpr uint64_t kSleeping = 1;
+  const uint64_t thread = seen.add_task(seen.process, 4, "worker", seen.mm);
+  seen.set("mk::Task", thread, "cpu", 2);
+  const uint64_t child = seen.add_process(5, seen.process);
+  seen.set("mk::Task", seen.add_task(child, 5, "sleeper", seen.add("mk::AddressSpace")), "state", kSleeping);
+  const uint64_t stopped = seen.add_process(6, child);
+  seen.set("mk::Process", stopped, "stopped", 1);
+  seen.set("mk::Task", seen.add_task(stopped, 6, "stopped", seen.add("mk::AddressSpace")), "state",
+           kSleeping);
+  seen.set("mk::Process", seen.add_process(7, seen.process), "zombie", 1);
+  seen.add_process(8);  // is being made
+  const auto list = seen.view.tasks();
+  ASSERT_TRUE(list) << list.error().message;
+  EXPECT_EQ(list->problem, "");
+  std::string text = print_tasks(*list).text;
+  for (size_t at = 0; (at = text.find("0xffff", at)) != std::string::npos;) text.replace(at, 18, "*");
+  EXPECT_EQ(text,
+            "  pid  tgid parent state    cpu name               faults task               mm\n"
+            "    1     1      0 running    0 prog                    7 * *\n"
+            "    4     1      0 runnable   2 worker                  0 * *\n"
+            "    5     5      1 sleeping   0 sleeper                 0 * *\n"
+            "    6     6      5 stopped    0 stopped                 0 * *\n"
+            "    7     7      1 zombie                                                    \n");
+  EXPECT_EQ(seen.view.task(5)->parent, 1);
+  EXPECT_EQ(*seen.view.limit(*seen.view.task(5), 3), ~uint64_t{0});
+  EXPECT_FALSE(seen.view.limit(*seen.view.task(7), 16));
+}
+
+// What a CPU runs is told whatever the list is like, and the other way round.
+TEST(KernelView, AListThatIsTornStillTellsWhatItCan) {
+  Seen seen;
+  seen.set("mk::Process", seen.process, "next", seen.process);
+  EXPECT_EQ(seen.view.tasks()->tasks.size(), 1u);
+  EXPECT_EQ(seen.view.tasks()->problem, "");
+  seen.set("mk::Task", seen.task, "next_thread", seen.task);
+  EXPECT_EQ(seen.view.tasks()->tasks.size(), 1u);
+  seen.set("mk::Task", seen.task, "next_thread", 0);
+  seen.set("mk::Process", seen.process, "next", 0x1000);
+  EXPECT_EQ(seen.view.tasks()->tasks.size(), 1u);
+  EXPECT_NE(seen.view.tasks()->problem.find(", which is no kernel memory"), std::string::npos);
+  EXPECT_NE(print_tasks(*seen.view.tasks()).text.find("there may be more: the kernel points"),
+            std::string::npos);
+  seen.global("mk::first_process", 0);  // it has just left the list, and still runs
+  EXPECT_EQ(seen.view.tasks()->tasks.size(), 1u);
+  EXPECT_EQ(seen.view.task(1)->pid, 1);
+  seen.set("mk::PerCpu", seen.per_cpu, "current", 0x1000);
+  EXPECT_FALSE(seen.view.tasks());
 }
 
 // In the kernel GS is the PerCpu; between an entry and SWAPGS it is still the program's, wherever that
@@ -144,6 +209,41 @@ TEST(KernelView, AFrameAndWhoMapsIt) {
   EXPECT_TRUE(seen.view.frame(seen.zero_pfn)->zero_page);
   EXPECT_FALSE(seen.view.frame(FakeKernel::kPages)->count);
   EXPECT_NE(print_frame(*seen.view.frame(0x1f1)).text.find("count 0: it is free"), std::string::npos);
+}
+
+// Threads share an address space: it is named once, by the lowest PID; a child has its own.
+TEST(KernelView, EachAddressSpaceIsLookedThroughOnce) {
+  Seen seen;
+  seen.add_task(seen.process, 4, "worker", seen.mm);
+  const uint64_t child = seen.add_process(5, seen.process), mm = seen.add("mk::AddressSpace");
+  seen.add_task(child, 5, "child", mm);
+  const uint64_t root = seen.target.new_page();
+  seen.set("mk::AddressSpace", mm, "page_table_.root_", root / x86::kPageSize);
+  seen.target.map(0x400000, 0x1f0000 | kP | kU);
+  seen.target.map_at(root, 0x500000, 0x1f0000 | kP | kU);
+  const auto frame = seen.view.frame(0x1f0);
+  ASSERT_TRUE(frame) << frame.error().message;
+  ASSERT_EQ(frame->mappings.size(), 2u);
+  EXPECT_EQ(frame->mappings[0].pid, 1);
+  EXPECT_EQ(frame->mappings[1].pid, 5);
+  EXPECT_EQ(frame->mappings[1].leaf.linear, 0x500000u);
+  EXPECT_TRUE(frame->complete);
+}
+
+TEST(KernelView, CountsAreWhereThePolicyKeepsThem) {
+  Seen seen;
+  seen.count(0x1f0, 3);
+  seen.describe(0x1f0, 5, 2, 2 | 4);
+  EXPECT_EQ(*seen.view.cow_policy(), "pte");
+  EXPECT_EQ(*seen.view.frame_count(0x1f0), 3u);
+  EXPECT_EQ(print_frame(*seen.view.frame(0x1f0)).text.find("mapcount"), std::string::npos);
+  seen.choose_policy("anon-exclusive");
+  EXPECT_EQ(*seen.view.cow_policy(), "anon-exclusive");
+  EXPECT_EQ(*seen.view.frame_count(0x1f0), 5u);
+  const Printed printed = print_frame(*seen.view.frame(0x1f0));
+  EXPECT_NE(printed.text.find("count 5\n"), std::string::npos) << printed.text;
+  EXPECT_NE(printed.text.find("  mapcount 2, anonymous, exclusive\n"), std::string::npos) << printed.text;
+  EXPECT_NE(printed.json.find("\"mapcount\":2"), std::string::npos) << printed.json;
 }
 
 // Before boot is that far, and while memory is torn, every command ends with a line or a table.

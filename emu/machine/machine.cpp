@@ -218,11 +218,21 @@ void MachineImpl::on_record(unsigned cpu, const trace_abi::TraceRecord& record) 
   Vcpu& vcpu = *vcpus_[cpu];
   const auto type = static_cast<TraceType>(record.type);
   const Moment now = vcpu.moment();
-  if (type == TraceType::kFaultOutcome) core_.close_window(now, true);
-  if (type == TraceType::kSyscallExit) core_.close_window(now, false);
+  const auto pid = static_cast<uint32_t>(record.args[0]);  // of those that tell one
+  const WindowOwner owner = MachineCore::owner(now.pid, cpu);
+  using Window = MachineCore::WindowKind;
+  if (type == TraceType::kFaultOutcome) core_.close_window(now, Window::kFault);
+  if (type == TraceType::kSyscallExit) core_.close_window(now, Window::kCall);
+  if (type == TraceType::kTaskExit) core_.close_windows_of_ended(now, MachineCore::owner(pid, cpu));
+  if (type == TraceType::kVmStat) core_.tell_totals(now);
   core_.tell([&](MachineObserver& o) { o.on_tracepoint(now, record); });
-  if (type == TraceType::kSyscallEnter) core_.open_window(vcpu.pid(), false);
-  if (type == TraceType::kTaskSwitch) vcpu.set_pid(static_cast<uint32_t>(record.args[0]));
+  if (type == TraceType::kSyscallEnter) core_.open_window(owner, Window::kCall, true);
+  if (type == TraceType::kTaskSwitch) vcpu.set_pid(pid);
+  if (type == TraceType::kExec && now.pid != 0 && pid != now.pid) {
+    // A thread that executes has become its process's leader.
+    core_.change_owner(owner, MachineCore::owner(pid, cpu));
+    vcpu.set_pid(pid);
+  }
   if (type == TraceType::kWatchRange) {
     const std::string name(record.text, strnlen(record.text, sizeof record.text));
     if (core_.ram.contains(record.args[1], record.args[2]))

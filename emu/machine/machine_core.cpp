@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "machine/machine_core.h"
 
+#include <utility>
+
 #include "machine/vcpu.h"
 
 namespace mmuscope {
@@ -45,7 +47,7 @@ void MachineCore::make_data(x86::PhysicalAddress page) {
 void MachineCore::watch(WatchedRange range) {
   if (!config.count_watched_ranges) return;
   ranges_.push_back(std::move(range));
-  for (Window& window : windows_) window.handles.push_back(ranges_.back().open_window());
+  for (Window& window : windows_) window.handles.push_back(ranges_.back().open_window(window.owner));
   for (Vcpu* vcpu : vcpus) vcpu->engine().forget_all();
 }
 
@@ -55,28 +57,67 @@ bool MachineCore::watched(x86::PhysicalAddress page) const {
   return false;
 }
 
-void MachineCore::count_access(x86::PhysicalAddress address, unsigned size, bool write) {
-  for (WatchedRange& range : ranges_) range.count(address, size, write);
+void MachineCore::count_access(x86::PhysicalAddress address, unsigned size, bool write, WindowOwner owner) {
+  for (WatchedRange& range : ranges_) range.count(address, size, write, owner);
 }
 
-void MachineCore::open_window(uint32_t pid, bool fault) {
+void MachineCore::open_window(WindowOwner owner, WindowKind kind, bool from_user) {
   if (ranges_.empty()) return;
-  Window window{.pid = pid, .fault = fault, .handles = {}};
-  for (WatchedRange& range : ranges_) window.handles.push_back(range.open_window());
+  if (from_user) drop_windows(owner);
+  Window window{.owner = owner, .kind = kind, .handles = {}};
+  for (WatchedRange& range : ranges_) window.handles.push_back(range.open_window(owner));
   windows_.push_back(std::move(window));
 }
 
-void MachineCore::close_window(const Moment& moment, bool fault) {
+std::vector<WatchCounts> MachineCore::take_window(size_t index) {
+  std::vector<WatchCounts> counts;
+  for (size_t range = 0; range < windows_[index].handles.size(); ++range)
+    counts.push_back(ranges_[range].close_window(windows_[index].handles[range]));
+  windows_.erase(windows_.begin() + static_cast<ptrdiff_t>(index));
+  return counts;
+}
+
+void MachineCore::drop_windows(WindowOwner owner) {
+  for (size_t i = windows_.size(); i-- > 0;)
+    if (windows_[i].owner == owner) take_window(i);
+}
+
+void MachineCore::tell_counts(const Moment& moment, const std::vector<WatchCounts>& counts) {
+  for (unsigned range = 0; range < counts.size(); ++range)
+    tell([&](MachineObserver& o) { o.on_watch_counts(moment, range, counts[range]); });
+}
+
+void MachineCore::close_window(const Moment& moment, WindowKind kind) {
+  const WindowOwner closing = owner(moment.pid, moment.cpu);
   for (size_t i = windows_.size(); i-- > 0;) {
-    if (windows_[i].pid != moment.pid || windows_[i].fault != fault) continue;
-    const Window window = windows_[i];
-    windows_.erase(windows_.begin() + static_cast<ptrdiff_t>(i));
-    for (unsigned range = 0; range < window.handles.size(); ++range) {
-      const WatchCounts counts = ranges_[range].close_window(window.handles[range]);
-      tell([&](MachineObserver& o) { o.on_watch_counts(moment, range, counts); });
-    }
-    return;
+    if (windows_[i].owner != closing || windows_[i].kind != kind) continue;
+    return tell_counts(moment, take_window(i));
   }
+}
+
+void MachineCore::close_windows_of_ended(const Moment& moment, WindowOwner owner) {
+  std::optional<std::vector<WatchCounts>> call;
+  for (size_t i = windows_.size(); i-- > 0;) {
+    if (windows_[i].owner != owner) continue;
+    const bool is_call = windows_[i].kind == WindowKind::kCall;
+    auto counts = take_window(i);
+    if (is_call) call = std::move(counts);  // the outermost comes last
+  }
+  if (call) tell_counts(moment, *call);
+}
+
+void MachineCore::change_owner(WindowOwner from, WindowOwner to) {
+  drop_windows(to);
+  for (Window& window : windows_)
+    if (window.owner == from) window.owner = to;
+  for (WatchedRange& range : ranges_) range.change_owner(from, to);
+}
+
+void MachineCore::tell_totals(const Moment& moment) {
+  if (std::exchange(told_totals_, true)) return;
+  std::vector<WatchCounts> totals;
+  for (const WatchedRange& range : ranges_) totals.push_back(range.total());
+  tell_counts(moment, totals);
 }
 
 void MachineCore::end(EndReason reason, std::string report, uint32_t value) {
@@ -136,17 +177,18 @@ void MachineCore::save(StateWriter& writer, WithRam with_ram) const {
   for (const WatchedRange& range : ranges_) range.save(writer);
   writer.put(static_cast<uint64_t>(windows_.size()));
   for (const Window& window : windows_) {
-    writer.put(window.pid);
-    writer.put(static_cast<uint8_t>(window.fault));
+    writer.put(window.owner);
+    writer.put(window.kind);
     writer.put(static_cast<uint64_t>(window.handles.size()));
     for (const uint32_t handle : window.handles) writer.put(handle);
   }
+  writer.put(static_cast<uint8_t>(told_totals_));
 }
 
 bool MachineCore::state_is_possible() const {
   if (ended.reason > EndReason::kInternal) return false;
   for (const Window& window : windows_) {
-    if (window.handles.size() > ranges_.size()) return false;
+    if (window.kind > WindowKind::kFault || window.handles.size() > ranges_.size()) return false;
     for (size_t range = 0; range < window.handles.size(); ++range)
       if (!ranges_[range].is_open(window.handles[range])) return false;
   }
@@ -176,12 +218,13 @@ void MachineCore::restore(StateReader& reader, WithRam with_ram) {
   windows_.clear();
   for (uint64_t left = reader.get<uint64_t>(); left > 0 && reader.ok(); --left) {
     Window window;
-    reader.get(window.pid);
-    window.fault = reader.get<uint8_t>() != 0;
+    reader.get(window.owner);
+    reader.get(window.kind);
     for (uint64_t handles = reader.get<uint64_t>(); handles > 0 && reader.ok(); --handles)
       window.handles.push_back(reader.get<uint32_t>());
     windows_.push_back(std::move(window));
   }
+  told_totals_ = reader.get<uint8_t>() != 0;
   if (reader.ok() && !state_is_possible()) reader.fail("impossible windows or end");
 }
 

@@ -88,10 +88,24 @@ class MachineCore {
 
   void watch(WatchedRange range);
   bool watched(x86::PhysicalAddress page) const;
-  void count_access(x86::PhysicalAddress address, unsigned size, bool write);
-  // Windows for the exact counts: a page fault or a system call of `pid`, until its closing tracepoint.
-  void open_window(uint32_t pid, bool fault);
-  void close_window(const Moment& moment, bool fault);
+  // On whose behalf a CPU executes: the task that the kernel last announced for it; CPUs without one are
+  // owners of their own.
+  static WindowOwner owner(uint32_t pid, unsigned cpu) {
+    return pid != 0 ? WindowOwner{pid} : -1 - WindowOwner{cpu};
+  }
+  void count_access(x86::PhysicalAddress address, unsigned size, bool write, WindowOwner owner);
+  // Windows for the exact counts: a page fault or a system call of a task, until its closing tracepoint.
+  // Accesses count that are made on behalf of that task, on whatever CPU. `from_user`: it was running its
+  // program, so that whatever was open has ended without a word.
+  enum class WindowKind : uint8_t { kCall, kFault };
+  void open_window(WindowOwner owner, WindowKind kind, bool from_user);
+  void close_window(const Moment& moment, WindowKind kind);
+  // The task has ended: the call that it was in is over.
+  void close_windows_of_ended(const Moment& moment, WindowOwner owner);
+  // The task goes on under another number.
+  void change_owner(WindowOwner from, WindowOwner to);
+  // Once in a run, when the kernel sums up: what was accessed since the ranges were announced.
+  void tell_totals(const Moment& moment);
 
   // An event was delivered: see Position.
   void count_event() {
@@ -126,14 +140,18 @@ class MachineCore {
 
  private:
   struct Window {
-    uint32_t pid = 0;
-    bool fault = false;
+    WindowOwner owner = 0;
+    WindowKind kind = WindowKind::kCall;
     std::vector<uint32_t> handles;
   };
+  std::vector<WatchCounts> take_window(size_t index);
+  void drop_windows(WindowOwner owner);
+  void tell_counts(const Moment& moment, const std::vector<WatchCounts>& counts);
   bool state_is_possible() const;  // of ends and windows: close_window() relies on it
   uint64_t events_ = 0, events_at_ = ~uint64_t{0};
   std::vector<WatchedRange> ranges_;
   std::vector<Window> windows_;
+  bool told_totals_ = false;
 };
 
 }  // namespace mmuscope

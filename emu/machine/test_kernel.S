@@ -3,7 +3,8 @@
 # The smallest kernel that uses every part of the machine, for machine_test: PVH entry, 4-level paging, IDT, a page-fault
 # handler that maps on demand, SYSCALL/SYSRET from user code, the local APIC timer and a second CPU. What it prints is
 # the test's expectation. The first byte of the command line chooses: 'p' page faults, 'u' user code, 't' timer,
-# 'n' a null pointer in user code, 'i' INVLPG, 'c' second CPU, '3' triple fault, 'h' halt for good, 'l' loop for good, 'w' watched range.
+# 'n' a null pointer in user code, 'i' INVLPG, 'c' second CPU, '3' triple fault, 'h' halt for good, 'l' loop for good, 'w' watched range,
+# 'k' what a kernel of several tasks tells, as the rest of the command line says ("script" below).
 
         .set    COM1, 0x3f8
         .set    EXIT, 0xf4
@@ -22,6 +23,8 @@ entry32:
         mov     24(%ebx), %esi                  # hvm_start_info.cmdline_paddr
         mov     (%esi), %al
         mov     %al, choice
+        inc     %esi
+        mov     %esi, script_at
 to_long_mode:
         mov     $pml4, %eax
         mov     %eax, %cr3
@@ -68,6 +71,8 @@ entry64:
         je      halt
         cmp     $'w', %al
         je      watch
+        cmp     $'k', %al
+        je      script
 loop:   jmp     loop
 
 print:                                          # %al
@@ -121,6 +126,8 @@ page_fault:                                     # maps the page of CR2 to the ne
         mov     %rbx, demand_pt(,%rax,8)
         mov     %cr2, %rax
         invlpg  (%rax)
+        cmpb    $'k', choice
+        je      script_fault
         pop     %rbx
         pop     %rax
         add     $8, %rsp
@@ -216,6 +223,17 @@ apic_on:
 
 # ---- a second CPU: INIT, SIPI; it answers an IPI by printing
 cpus:
+        call    start_second
+        movl    $0x4041, APIC+0x300             # fixed, vector 0x41
+2:      pause
+        cmpl    $1, answered
+        jne     2b
+        mov     $'C', %al
+        call    print
+        mov     answered, %eax
+        add     $40, %eax
+        jmp     finish
+start_second:
         call    apic_on
         mov     $trampoline, %esi
         mov     $0x8000, %edi
@@ -228,19 +246,13 @@ cpus:
 1:      pause
         cmpl    $1, second_ready
         jne     1b
-        movl    $0x4041, APIC+0x300             # fixed, vector 0x41
-2:      pause
-        cmpl    $1, answered
-        jne     2b
-        mov     $'C', %al
-        call    print
-        mov     answered, %eax
-        add     $40, %eax
-        jmp     finish
+        ret
 second_entry:
         mov     $second_stack_top, %rsp
         call    apic_on
         movl    $1, second_ready
+        cmpb    $'k', choice
+        je      second_script
         sti
 3:      hlt
         jmp     3b
@@ -296,6 +308,124 @@ watch:
         xor     %eax, %eax
         jmp     finish
 
+# ---- script: the rest of the command line is words of three letters: the CPU that does it, what, and N
+#   s task switch to PID N     e, x enter and leave system call N      k PID N has ended      n PID N executes
+#   v kernel counter N         r, w read, write line N of the watched page
+#   f touch page N on demand; the handler reads line 9, then tells the outcome
+#   i interrupt itself; the handler writes line 8       j interrupt CPU N the same way
+#   t start the own timer, N * 10,000 ticks, for the same interrupt        h wait for it
+script:
+        call    start_second
+        mov     $record, %eax
+        mov     $0xb00, %edx
+        out     %eax, %dx                       # kWatchRange
+        xor     %r12d, %r12d                    # this CPU
+        jmp     script_next
+second_script:
+        mov     $1, %r12d
+script_next:
+        mov     script_at, %esi
+        movzbl  (%rsi), %eax
+        test    %eax, %eax
+        jz      script_end
+        sub     $'0', %eax
+        cmp     %r12d, %eax
+        je      1f
+        pause
+        jmp     script_next
+1:      movzbl  1(%rsi), %eax
+        movzbl  2(%rsi), %ecx
+        sub     $'0', %ecx
+        mov     $script_types, %edi
+2:      cmp     %al, (%rdi)
+        je      script_record_of
+        add     $2, %edi
+        cmpb    $0, (%rdi)
+        jne     2b
+        cmp     $'f', %al
+        je      script_touch
+        cmp     $'i', %al
+        je      script_self
+        cmp     $'j', %al
+        je      script_other
+        cmp     $'t', %al
+        je      script_timer
+        cmp     $'h', %al
+        je      script_wait
+        shl     $6, %ecx
+        cmp     $'w', %al
+        je      3f
+        mov     watched_page(%rcx), %rax
+        jmp     script_done
+3:      movl    $1, watched_page(%rcx)
+script_done:
+        addl    $3, script_at
+        jmp     script_next
+script_record_of:
+        movzbl  1(%rdi), %eax
+        call    script_tell
+        jmp     script_done
+script_touch:
+        shl     $12, %ecx
+        movl    $1, DEMAND(%rcx)
+        jmp     script_done
+script_self:
+        movl    $0x44042, APIC+0x300            # fixed, self, vector 0x42
+        sti
+        nop
+        cli
+        jmp     script_done
+script_other:
+        shl     $24, %ecx
+        mov     %ecx, APIC+0x310
+        movl    $0x4042, APIC+0x300
+        jmp     script_done
+script_timer:
+        movl    $0xb, APIC+0x3e0
+        movl    $0x42, APIC+0x320               # once, vector 0x42
+        imul    $10000, %ecx, %ecx
+        mov     %ecx, APIC+0x380
+        jmp     script_done
+script_wait:
+        addl    $3, script_at
+        sti
+        hlt
+        cli
+        jmp     script_next
+script_end:
+        test    %r12d, %r12d
+        jnz     halt
+        xor     %eax, %eax
+        jmp     finish
+script_fault:                                   # in page_fault, which has pushed RAX and RBX
+        mov     watched_page + 9 * 64, %rax
+        mov     $3, %eax                        # kFaultOutcome
+        mov     %cr2, %r13
+        call    script_tell
+        pop     %rbx
+        pop     %rax
+        add     $8, %rsp
+        iretq
+script_interrupt:
+        movl    $1, watched_page + 8 * 64
+        movl    $0, APIC+0xb0
+        iretq
+script_tell:                                    # type %al, arguments %rcx, %r13, 4 (a copy)
+        mov     %r12d, %edi
+        shl     $7, %edi
+        add     $script_records, %edi
+        movw    $1, (%rdi)
+        mov     %ax, 2(%rdi)
+        mov     %rcx, 8(%rdi)
+        mov     %r13, 16(%rdi)
+        movq    $4, 24(%rdi)
+        mov     %edi, %eax
+        mov     $0xb00, %edx
+        out     %eax, %dx
+        ret
+script_types:
+        .byte   's', 1, 'n', 2, 'e', 4, 'x', 5, 'k', 7, 'v', 9, 0
+
 halt:   cli
         hlt
         jmp     halt
@@ -316,6 +446,9 @@ fill_idt:
         call    set_gate
         mov     $answer, %eax
         mov     $0x41, %edi
+        call    set_gate
+        mov     $script_interrupt, %eax
+        mov     $0x42, %edi
 set_gate:
         shl     $4, %edi
         mov     %ax, idt(%rdi)
@@ -369,6 +502,7 @@ ticks:          .long   0
 second_cpu:     .long   0
 second_ready:   .long   0
 answered:       .long   0
+script_at:      .long   0
 record: .word   1, 6
         .long   0
         .quad   1, watched_page, 4096, 64, 0, 0, 0
@@ -382,6 +516,8 @@ syscall_record:
 
         .set    tss_low, 0x300000
         .section .bss
+        .balign 128
+script_records: .skip   256
         .balign 4096
 idt:    .skip   4096
         .skip   4096

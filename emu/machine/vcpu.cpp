@@ -111,7 +111,7 @@ void Vcpu::handle(const Stop& stop) {
     case StopReason::kTrapped:
       for (const TrappedAccess& access : trapped_) {
         if (access.write) core_.wrote(access.address);
-        core_.count_access(access.address, access.size, access.write);
+        core_.count_access(access.address, access.size, access.write, MachineCore::owner(pid_, index_));
         core_.watch_access(*this, std::nullopt, access.address, access.size, access.write,
                            core_.previous_position());
       }
@@ -236,7 +236,7 @@ void Vcpu::announce(const Event& event, const x86::WalkTrace* walk) {
   const x86::WalkTrace none;
   core_.tell(
       [&](MachineObserver& o) { o.on_page_fault(now, *event.page_fault, walk != nullptr ? *walk : none); });
-  core_.open_window(pid_, true);
+  core_.open_window(MachineCore::owner(pid_, index_), MachineCore::WindowKind::kFault, now.cpl == 3);
 }
 
 // INT n whose delivery fails is a fault of that instruction, at `instruction_rip`, though RIP is past it by

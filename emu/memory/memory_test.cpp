@@ -91,37 +91,51 @@ TEST(Bus, RoutesToRamDevicesAndNowhere) {
 
 TEST(WatchedRange, CountsAccessesAndDistinctLines) {
   WatchedRange range("frames", 0x10000, 0x1000);
-  const uint32_t window = range.open_window();
-  range.count(0x10000, 8, false);
-  range.count(0x10008, 8, false);
-  range.count(0x1003c, 8, true);  // two lines, one access
-  range.count(0xffff, 1, true);   // before
-  range.count(0x11000, 8, true);  // behind
+  const uint32_t window = range.open_window(7);
+  range.count(0x10000, 8, false, 7);
+  range.count(0x10008, 8, false, 7);
+  range.count(0x1003c, 8, true, 7);  // two lines, one access
+  range.count(0xffff, 1, true, 7);   // before
+  range.count(0x11000, 8, true, 7);  // behind
   EXPECT_EQ(range.close_window(window), (WatchCounts{.reads = 2, .writes = 1, .lines = 2}));
   EXPECT_EQ(range.total(), (WatchCounts{.reads = 2, .writes = 1, .lines = 2}));
 }
 
 TEST(WatchedRange, WindowsNestAndEndInAnyOrder) {
   WatchedRange range("frames", 0, 0x1000);
-  const uint32_t call = range.open_window();
-  range.count(0, 8, false);
-  const uint32_t fault = range.open_window();
-  range.count(64, 8, true);
+  const uint32_t call = range.open_window(7);
+  range.count(0, 8, false, 7);
+  const uint32_t fault = range.open_window(7);
+  range.count(64, 8, true, 7);
   EXPECT_EQ(range.close_window(call), (WatchCounts{.reads = 1, .writes = 1, .lines = 2}));
-  range.count(0, 8, true);
+  range.count(0, 8, true, 7);
   EXPECT_EQ(range.close_window(fault), (WatchCounts{.reads = 0, .writes = 2, .lines = 2}));
+}
+
+TEST(WatchedRange, AWindowCountsWhatItsOwnerDoes) {
+  WatchedRange range("frames", 0, 0x1000);
+  const uint32_t one = range.open_window(7), other = range.open_window(-1);
+  range.count(0, 8, false, 7);
+  range.count(64, 8, true, 8);
+  range.count(128, 8, true, -1);
+  range.change_owner(7, 8);
+  range.count(192, 8, true, 7);
+  range.count(256, 8, true, 8);
+  EXPECT_EQ(range.close_window(one), (WatchCounts{.reads = 1, .writes = 1, .lines = 2}));
+  EXPECT_EQ(range.close_window(other), (WatchCounts{.reads = 0, .writes = 1, .lines = 1}));
+  EXPECT_EQ(range.total(), (WatchCounts{.reads = 1, .writes = 4, .lines = 5}));
 }
 
 TEST(WatchedRange, StateRoundTripKeepsOpenWindows) {
   WatchedRange range("frames", 0, 0x1000), other("", 0, 0);
-  const uint32_t window = range.open_window();
-  range.count(0, 8, false);
+  const uint32_t window = range.open_window(7);
+  range.count(0, 8, false, 7);
   StateWriter writer;
   range.save(writer);
   StateReader reader(writer.bytes());
   other.restore(reader);
   EXPECT_TRUE(reader.ok() && reader.at_end());
-  other.count(0, 8, false);
+  other.count(0, 8, false, 7);
   EXPECT_EQ(other.name(), "frames");
   EXPECT_EQ(other.close_window(window), (WatchCounts{.reads = 2, .writes = 0, .lines = 1}));
 }

@@ -10,7 +10,7 @@ namespace mmuscope {
 WatchedRange::WatchedRange(std::string name, x86::PhysicalAddress start, uint64_t bytes)
     : name_(std::move(name)), start_(start), bytes_(bytes) {}
 
-void WatchedRange::count(x86::PhysicalAddress address, unsigned size, bool write) {
+void WatchedRange::count(x86::PhysicalAddress address, unsigned size, bool write, WindowOwner owner) {
   if (address + size <= start_ || address >= start_ + bytes_) return;
   const uint64_t first = std::max(address, start_) / 64;
   const uint64_t last = (std::min(address + size, start_ + bytes_) - 1) / 64;
@@ -20,11 +20,12 @@ void WatchedRange::count(x86::PhysicalAddress address, unsigned size, bool write
     counts.lines = lines.size();
   };
   add(total_, total_lines_);
-  for (Window& window : windows_) add(window.counts, window.lines);
+  for (Window& window : windows_)
+    if (window.owner == owner) add(window.counts, window.lines);
 }
 
-uint32_t WatchedRange::open_window() {
-  windows_.push_back({.handle = next_handle_++, .counts = {}, .lines = {}});
+uint32_t WatchedRange::open_window(WindowOwner owner) {
+  windows_.push_back({.handle = next_handle_++, .owner = owner, .counts = {}, .lines = {}});
   return windows_.back().handle;
 }
 
@@ -39,6 +40,11 @@ WatchCounts WatchedRange::close_window(uint32_t handle) {
 
 bool WatchedRange::is_open(uint32_t handle) const {
   return std::any_of(windows_.begin(), windows_.end(), [&](const Window& w) { return w.handle == handle; });
+}
+
+void WatchedRange::change_owner(WindowOwner from, WindowOwner to) {
+  for (Window& window : windows_)
+    if (window.owner == from) window.owner = to;
 }
 
 namespace {
@@ -68,6 +74,7 @@ void WatchedRange::save(StateWriter& writer) const {
   writer.put(static_cast<uint64_t>(windows_.size()));
   for (const Window& window : windows_) {
     writer.put(window.handle);
+    writer.put(window.owner);
     writer.put(window.counts);
     put_lines(writer, window.lines);
   }
@@ -86,6 +93,7 @@ void WatchedRange::restore(StateReader& reader) {
   for (uint64_t left = reader.get<uint64_t>(); left > 0 && reader.ok(); --left) {
     Window window;
     reader.get(window.handle);
+    reader.get(window.owner);
     reader.get(window.counts);
     window.lines = get_lines(reader);
     windows_.push_back(std::move(window));

@@ -24,6 +24,9 @@ struct WatchCounts {
   bool operator==(const WatchCounts&) const = default;
 };
 
+// On whose behalf something is executed: a task, or a CPU without one (MachineCore::owner).
+using WindowOwner = int64_t;
+
 class WatchedRange {
  public:
   WatchedRange(std::string name, x86::PhysicalAddress start, uint64_t bytes);
@@ -33,13 +36,16 @@ class WatchedRange {
   uint64_t bytes() const { return bytes_; }
   bool contains(x86::PhysicalAddress address) const { return address - start_ < bytes_; }
 
-  void count(x86::PhysicalAddress address, unsigned size, bool write);
+  // An access made on behalf of `owner`: counts for the windows of that owner alone.
+  void count(x86::PhysicalAddress address, unsigned size, bool write, WindowOwner owner);
 
-  // A window is a stretch of execution somebody asks about (one fault, one system call); windows nest and may
-  // end out of order (a fault inside a system call). Returns a handle.
-  uint32_t open_window();
+  // A window is a stretch of execution of one owner that somebody asks about (one fault, one system call);
+  // windows nest and may end out of order (a fault inside a system call). Returns a handle.
+  uint32_t open_window(WindowOwner owner);
   WatchCounts close_window(uint32_t handle);
   bool is_open(uint32_t handle) const;
+  // The windows of one owner are another's from now on.
+  void change_owner(WindowOwner from, WindowOwner to);
   const WatchCounts& total() const { return total_; }  // since the range was announced
 
   void save(StateWriter& writer) const;
@@ -48,6 +54,7 @@ class WatchedRange {
  private:
   struct Window {
     uint32_t handle = 0;
+    WindowOwner owner = 0;
     WatchCounts counts;
     std::set<uint64_t> lines;
   };

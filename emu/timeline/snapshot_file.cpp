@@ -162,7 +162,11 @@ Expected<Snapshot> decode_snapshot(Bytes file) {
     return fail(ErrorKind::kData,
                 fmt::format("snapshot of format {}, written by a newer mmuscope: this one reads format {}",
                             version, kSnapshotVersion));
-  if (version < kSnapshotVersion) return damaged(fmt::format("there is no format {}", version));
+  if (version == 0) return damaged("there is no format 0");
+  if (version < kSnapshotVersion)
+    return fail(ErrorKind::kData,
+                fmt::format("snapshot of format {}, written by an older mmuscope: this one reads format {}",
+                            version, kSnapshotVersion));
 
   Snapshot snapshot;
   Parts parts(file.subspan(kSnapshotMagic.size() + sizeof version));

@@ -23,7 +23,7 @@ namespace mmuscope::timeline {
 // How a file begins: a line for people.
 inline constexpr std::string_view kSnapshotMagic = "mmuscope snapshot\n";
 // Goes up whenever the layout of a part changes; the machine's state (Machine::save) is one of them.
-inline constexpr uint16_t kSnapshotVersion = 1;
+inline constexpr uint16_t kSnapshotVersion = 2;
 
 struct Snapshot {
   MachineConfig config;

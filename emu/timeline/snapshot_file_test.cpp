@@ -174,7 +174,12 @@ TEST(SnapshotFile, OtherFilesAreNamedAsWhatTheyAre) {
   EXPECT_EQ(refusal(Bytes(1000, 'x')), "not a snapshot of mmuscope");
   Bytes newer = snapshot_at("p", kTwoCpus, 10);
   newer[18] = 9;
-  EXPECT_EQ(refusal(newer), "snapshot of format 9, written by a newer mmuscope: this one reads format 1");
+  EXPECT_EQ(refusal(newer), "snapshot of format 9, written by a newer mmuscope: this one reads format 2");
+  Bytes older = newer;
+  older[18] = 1;
+  EXPECT_EQ(refusal(older), "snapshot of format 1, written by an older mmuscope: this one reads format 2");
+  older[18] = 0;
+  EXPECT_NE(refusal(older).find("there is no format 0"), std::string::npos) << refusal(older);
 }
 
 // With right checksums: what only a program could have done.

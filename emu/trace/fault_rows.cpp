@@ -20,6 +20,7 @@ void FaultRows::put(const Event& event) {
     if (type == TraceType::kFaultOutcome) close(event, point->record);
     if (type == TraceType::kTaskExit || type == TraceType::kExec)
       task_ended(static_cast<TaskId>(point->record.args[0]));
+    if (pid_after(event) != event.moment.pid && type == TraceType::kExec) task_ended(event.moment.pid);
   }
   watched_.see(event);
   while (!rows_.empty() && (rows_.size() > kMostWaiting || !(rows_.front().open || rows_.front().awaiting)))
@@ -84,21 +85,21 @@ void FaultRows::resolved(const Event& event, const TlbInsert& insert) {
                  count = x86::page_bytes(page.size) / x86::kPageSize;
   const auto settle = [&](uint64_t index) {
     Pending& row = pending(index);
+    // Another thread may go through the old entry while the handler is still at it.
+    if (row.open && row.row.moment.pid != event.moment.pid) return false;
     row.awaiting = false;
     for (const x86::WalkStep& step : insert.walk)
       if (step.entry_address == row.row.fault.entry_address) row.row.entry_after = step.entry_after;
+    return true;
   };
   if (count == 1) {
     const auto found = awaiting_.find({space, first});
-    if (found == awaiting_.end()) return;
-    settle(found->second);
-    awaiting_.erase(found);
+    if (found != awaiting_.end() && settle(found->second)) awaiting_.erase(found);
     return;
   }
   std::erase_if(awaiting_, [&](const auto& waiting) {
     const bool within = waiting.first.space == space && waiting.first.number - first < count;
-    if (within) settle(waiting.second);
-    return within;
+    return within && settle(waiting.second);
   });
 }
 

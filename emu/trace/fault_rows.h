@@ -10,7 +10,8 @@
 //   entry_after  what the next walk that put this page of this address space into a TLB read at
 //   entry_address; none
 //                when the page faulted again, the task exited or executed, or the trace ended first, or that
-//                walk took another way.
+//                walk took another way. Until the kernel has told the outcome, only the task itself can have
+//                made that walk: other threads may still go through the entry as it was.
 // A row waits for entry_after behind at most kMostWaiting later faults.
 #pragma once
 

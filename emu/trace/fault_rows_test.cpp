@@ -117,6 +117,30 @@ TEST(FaultRows, AHandlerThatMovesToAnotherCpuIsCountedOnBoth) {
   EXPECT_EQ(rows[0].handler.instructions, 15u);
 }
 
+// While one thread's write waits for its copy, another reads through the old entry.
+TEST(FaultRows, WhatAnotherThreadReadsMeanwhileIsNotTheEntryAfter) {
+  Script script;
+  script.on(0, 7).user().fault(0x1000).kernel();
+  script.on(1, 7).as(8).user().insert(0x1000, 0x1111).insert(0, 0x1111, x86::PageSize::k2M);
+  script.on(0, 7).kernel().outcome(0x1000, FaultOutcome::kCopy).user().insert(0x1000, 0x2222);
+  script.fault(0x2000).kernel().outcome(0x2000, FaultOutcome::kCopy);
+  script.on(1, 7).as(8).user().insert(0x2000, 0x3333);  // now it is the new one, whoever walks
+  const auto rows = rows_of(script);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].entry_after, 0x2222u);
+  EXPECT_EQ(rows[1].entry_after, 0x3333u);
+}
+
+TEST(FaultRows, AThreadThatExecutesLeavesItsRowsBehind) {
+  Script script;
+  script.on(0, 7).as(9).user().fault(0x1000).kernel().outcome(0x1000, FaultOutcome::kCopy);
+  script.point(TraceType::kExec, {7, 0}, "/bin/new");
+  script.on(0, 7).insert(0x1000, 0x1111);
+  const auto rows = rows_of(script);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_FALSE(rows[0].entry_after);
+}
+
 TEST(FaultRows, AFaultWithoutOutcomeIsARowToo) {
   Script script;
   script.on(0, 7).user().fault(0x1000);

@@ -34,6 +34,7 @@ TEST(Preface, TellsWhatEachTaskExecutes) {
                                          .point(TraceType::kExec, {1, 0}, "/bin/old")
                                          .point(TraceType::kExec, {1, 0x5000}, "/bin/new")
                                          .point(TraceType::kSyscallExit, {__NR_fork, 2})
+                                         .on(0, 3)
                                          .point(TraceType::kExec, {3, 0}, "/bin/gone")
                                          .point(TraceType::kTaskExit, {3, 0}));
   ASSERT_EQ(records.size(), 2u);

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "trace/json_text.h"
-#include "trace/system_call_names.h"
+#include "trace/printer_text.h"
 #include "x86/paging_entry.h"
 
 namespace mmuscope::trace {
@@ -55,26 +55,10 @@ std::string access_name(const x86::Access& access) {
   return fmt::format("{} {}", access.user ? "user" : "kernel", access_type_name(access.type));
 }
 
-std::string cut(std::string text, size_t width) {
-  if (text.size() > width) text = text.substr(0, width - 1) + "~";
-  return text;
-}
-
-// One line for a terminal. Names come from programs inside: nothing of them may move the cursor, and what
-// does not fit is cut off, so that rows stay rows.
-void row(std::ostream& out, std::string text) {
-  constexpr size_t kColumns = 120;
-  for (char& character : text)
-    if (character < ' ' || character > '~') character = '?';
-  out << cut(std::move(text), kColumns) << '\n';
-}
-
 template <typename T>
 Json optional_json(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
-
-void line(std::ostream& out, const Json& json) { out << to_line(json); }
 
 const char* size_name(x86::PageSize size) {
   switch (size) {
@@ -96,13 +80,6 @@ std::string rights(const x86::Translation& page) {
   text += page.dirty ? 'D' : '-';
   text += page.global ? 'G' : '-';
   return text;
-}
-
-// A kernel that is newer may tell outcomes that have no name here.
-std::string outcome_name(trace_abi::FaultOutcome outcome) {
-  const std::string_view name = fault_outcome_name(outcome);
-  if (name != "unknown") return std::string(name);
-  return fmt::format("outcome-{}", static_cast<uint64_t>(outcome));
 }
 
 void put_page(Json& json, const x86::Translation& page) {
@@ -147,7 +124,7 @@ bool TlbFilter::accepts(const Event& event) const {
 // ---- faults
 
 namespace {
-constexpr char kFaultColumns[] = "{:>6} {:>3} {:>3} {:<12} {:>16} {:<18} {:>8} {:<8} {:<12} {:>6}  {}";
+constexpr char kFaultColumns[] = "{:>6} {:>3} {:>5} {:<12} {:>16} {:<18} {:>8} {:<8} {:<12} {:>6}  {}";
 }
 
 void FaultPrinter::header() {
@@ -195,7 +172,7 @@ void FaultPrinter::print(const FaultRow& fault_row) {
 
 void TlbPrinter::header() {
   if (format_ == Format::kJson) return;
-  row(out_, fmt::format("{:>6} {:>3} {:>3} {:<6} {:<18} {:>4} {:>16} {:<4} {:>11} {:<6}  {}", "seq", "cpu",
+  row(out_, fmt::format("{:>6} {:>3} {:>5} {:<6} {:<18} {:>4} {:>16} {:<4} {:>11} {:<6}  {}", "seq", "cpu",
                         "pid", "event", "cause", "pcid", "linear", "size", "physical", "rights", "where"));
 }
 
@@ -237,7 +214,7 @@ void TlbPrinter::print(const Event& event) {
     return line(out_, json);
   }
   const std::string where = symbol.empty() ? fmt::format("{:x}", at.rip) : symbol;
-  const auto head = fmt::format("{:>6} {:>3} {:>3} {:<6} {:<18}", event.seq, at.cpu, at.pid, what, cause);
+  const auto head = fmt::format("{:>6} {:>3} {:>5} {:<6} {:<18}", event.seq, at.cpu, at.pid, what, cause);
   if (entry != nullptr) {
     const x86::Translation& page = entry->page;
     row(out_, fmt::format("{} {:>4} {:>16x} {:<4} {:>11x} {:<6}  {}", head, entry->pcid, page.linear_base,
@@ -335,94 +312,6 @@ Expected<void> print_walk(std::ostream& out, Format format, const Event& event,
                          size_name(page.size), rights(page)));
   }
   return {};
-}
-
-// ---- sums
-
-namespace {
-
-constexpr size_t kNameWidth = 18, kCountsWidth = 22;
-
-Json watch_json(const Tally& tally, const std::vector<std::string>& ranges) {
-  Json json = Json::object();
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    const WatchCounts counts = i < tally.watched.size() ? tally.watched[i] : WatchCounts{};
-    json[ranges[i]] = {{"reads", counts.reads}, {"writes", counts.writes}, {"lines", counts.lines}};
-  }
-  return json;
-}
-
-Json tally_json(const Tally& tally, const std::vector<std::string>& ranges, bool counted) {
-  Json json;
-  json["count"] = tally.count;
-  json["measured"] = tally.measured;
-  json["instructions"] = tally.work.instructions;
-  json["tlb_inserts"] = tally.work.tlb_inserts;
-  json["tlb_removals"] = tally.work.tlb_removals;
-  json["tlb_flushes"] = tally.work.tlb_flushes;
-  if (counted) json["accesses"] = watch_json(tally, ranges);
-  return json;
-}
-
-void tally_header(std::ostream& out, const char* what, const Stats& stats, bool counted) {
-  std::string text = fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", what, kNameWidth, "count",
-                                 "instr", "each", "tlb+", "tlb-", "flush");
-  if (counted)
-    for (const std::string& range : stats.ranges())
-      text += fmt::format("  {:>{}}", cut(range, 12) + " r/w/lines", kCountsWidth);
-  row(out, text);
-}
-
-void tally_row(std::ostream& out, const std::string& name, const Tally& tally, const Stats& stats,
-               bool counted) {
-  const uint64_t each = tally.measured != 0 ? tally.work.instructions / tally.measured : 0;
-  std::string text = fmt::format("{:<{}} {:>7} {:>10} {:>7} {:>7} {:>7} {:>7}", cut(name, kNameWidth),
-                                 kNameWidth, tally.count, tally.work.instructions, each,
-                                 tally.work.tlb_inserts, tally.work.tlb_removals, tally.work.tlb_flushes);
-  if (counted) {
-    for (size_t i = 0; i < stats.ranges().size(); ++i) {
-      const WatchCounts counts = i < tally.watched.size() ? tally.watched[i] : WatchCounts{};
-      text += fmt::format("  {:>{}}", fmt::format("{}/{}/{}", counts.reads, counts.writes, counts.lines),
-                          kCountsWidth);
-    }
-  }
-  row(out, text);
-}
-
-std::string outcome_key(uint64_t outcome) {
-  return outcome == 0 ? "none" : outcome_name(static_cast<trace_abi::FaultOutcome>(outcome));
-}
-
-}  // namespace
-
-void print_stats(std::ostream& out, Format format, const Stats& stats, bool counted) {
-  if (format == Format::kJson) {
-    Json json;
-    json["instructions"] = stats.total().instructions;
-    json["events"] = stats.events();
-    json["tlb_inserts"] = stats.total().tlb_inserts;
-    json["tlb_removals"] = stats.total().tlb_removals;
-    json["tlb_flushes"] = stats.total().tlb_flushes;
-    json["accesses_counted"] = counted;
-    json["faults"] = Json::object();
-    for (const auto& [outcome, tally] : stats.faults())
-      json["faults"][outcome_key(outcome)] = tally_json(tally, stats.ranges(), counted);
-    json["system_calls"] = Json::object();
-    for (const auto& [number, tally] : stats.system_calls())
-      json["system_calls"][system_call_name(number)] = tally_json(tally, stats.ranges(), counted);
-    return line(out, json);
-  }
-  row(out, fmt::format("{} instructions; {} TLB inserts, {} removals, {} flushes", stats.total().instructions,
-                       stats.total().tlb_inserts, stats.total().tlb_removals, stats.total().tlb_flushes));
-  out << "\n";
-  tally_header(out, "page faults", stats, counted);
-  for (const auto& [outcome, tally] : stats.faults())
-    tally_row(out, outcome_key(outcome), tally, stats, counted);
-  out << "\n";
-  tally_header(out, "system calls", stats, counted);
-  for (const auto& [number, tally] : stats.system_calls())
-    tally_row(out, system_call_name(number), tally, stats, counted);
-  if (!counted) out << "\naccesses to the kernel's frame table were not counted: record with `run --stats`\n";
 }
 
 const char* event_name(const Event& event) {

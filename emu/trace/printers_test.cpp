@@ -84,10 +84,10 @@ TEST(FaultPrinter, TableStandsInColumns) {
   const auto lines = lines_of(fault_table(usual_row()));
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0],
-            "   seq cpu pid access                address reason                entry -> now   outcome     "
+            "   seq cpu   pid access                address reason                entry -> now   outcome     "
             "  instr  where");
   EXPECT_EQ(lines[1],
-            "    12   0   1 user write           7fff0000 write-protected pt     PUAx PWUADEx  copy        "
+            "    12   0     1 user write           7fff0000 write-protected pt     PUAx PWUADEx  copy        "
             "    900  main+0x34");
 }
 
@@ -295,6 +295,53 @@ TEST(PrintStats, JsonKeepsEveryKeyApart) {
   EXPECT_EQ(json.at("system_calls").at("write").at("instructions"), 5u);
   EXPECT_EQ(json.at("system_calls").size(), 2u);
   EXPECT_NE(sums(Format::kTable, costly_run(10), true).find("\nnone  "), std::string::npos);
+}
+
+Script ended_run() {
+  Script script;
+  script.on(0, 0).kernel().point(TraceType::kWatchRange, {1}, "frame table");
+  script.task_switch(7).on(0, 7).point(TraceType::kExec, {7, 0}, "/bin/prog").step(3);
+  script.add(WatchReport{0, {1, 2, 3}}).point(TraceType::kVmStat, {100}, "nr_free_pages");
+  script.point(TraceType::kVmStat, {0}, "pgmajfault")
+      .point(TraceType::kVmStat, {kMost}, std::string(64, 'n'));
+  return script;
+}
+
+TEST(PrintStats, KernelCountersAreThereInJsonAndWithoutZeroesInTheTable) {
+  const Json json = Json::parse(sums(Format::kJson, ended_run(), true));
+  EXPECT_EQ(json.at("kernel_counters").size(), 3u);
+  EXPECT_EQ(json.at("kernel_counters").at("nr_free_pages"), 100);
+  EXPECT_EQ(json.at("kernel_counters").at("pgmajfault"), 0);
+  EXPECT_EQ(json.at("accesses_in_all").at("frame table"), Json({{"reads", 1}, {"writes", 2}, {"lines", 3}}));
+  const std::string text = sums(Format::kTable, ended_run(), true);
+  EXPECT_NE(text.find("\nkernel counters\nnr_free_pages                      100  nnnn"), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("pgmajfault"), std::string::npos);
+  EXPECT_NE(text.find("\nframe table in the whole run: 1 reads, 2 writes, 3 lines\n"), std::string::npos)
+      << text;
+  for (const std::string& line : lines_of(text)) EXPECT_LE(line.size(), 120u) << line;
+  const Json cut_off = Json::parse(sums(Format::kJson, costly_run(10), true));
+  EXPECT_TRUE(cut_off.at("kernel_counters").is_null());
+  EXPECT_TRUE(cut_off.at("accesses_in_all").is_null());
+}
+
+TEST(PrintStats, ManyTasksAreThoseThatDidMost) {
+  Script script = ended_run();
+  for (uint32_t pid = 10; pid < 60; ++pid)
+    script.task_switch(pid)
+        .on(0, pid)
+        .step(pid == 13   ? 5000
+              : pid == 12 ? 1
+                          : 100)
+        .point(TraceType::kSyscallEnter, {39});
+  const std::string text = sums(Format::kTable, script, false);
+  EXPECT_NE(text.find("   13        0       1"), std::string::npos) << text;
+  EXPECT_EQ(text.find("   12        0       1"), std::string::npos) << text;
+  EXPECT_NE(text.find("and 28 more, which did less"), std::string::npos) << text;
+  const Json json = Json::parse(sums(Format::kJson, script, false));
+  EXPECT_EQ(json.at("tasks").size(), 52u);
+  EXPECT_EQ(json.at("tasks").at("7").at("program"), "/bin/prog");
+  EXPECT_EQ(json.at("tasks").at("13").at("system_calls"), 1);
 }
 
 TEST(PrintStats, WithoutCountingAccessesAreNotShown) {

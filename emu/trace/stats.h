@@ -6,16 +6,21 @@
 // Costs are inclusive: a system call contains the faults taken inside it. A fault's cost runs from the
 // refused access to the kernel's outcome tracepoint, a system call's from its enter to its exit tracepoint
 // (one that never exits - exit, exit_group - to the end of the task); both count only what was executed on
-// behalf of that task.
+// behalf of that task, on whatever CPU. A child's first return from fork is nobody's call.
+//
+// And by task: what was executed on its behalf in all, inside calls and faults and outside.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "trace/event.h"
 #include "trace/fault_rows.h"
+#include "trace/symbolizer.h"
 #include "trace/work.h"
 
 namespace mmuscope::trace {
@@ -25,14 +30,23 @@ struct Tally {
   uint64_t measured = 0;  // of them, those with an end; the sums below are over these
   Work work;
   std::vector<WatchCounts> watched;  // by range; lines are distinct within each fault or call, then added up
+  std::vector<uint64_t> most;        // by range: the most accesses that one of them made
 
   void add(const Work& cost, const std::vector<WatchCounts>& counts);
   bool operator==(const Tally&) const = default;
 };
 
+struct TaskSum {
+  std::string program;  // that it executed last; empty when the events do not tell
+  Work work;
+  uint64_t faults = 0, system_calls = 0;
+  bool operator==(const TaskSum&) const = default;
+};
+
 class Stats final : public EventSink {
  public:
-  Stats();
+  // `pids`: faults, system calls and tasks only of these; empty: all.
+  explicit Stats(std::set<uint32_t> pids = {});
   Stats(const Stats&) = delete;
   Stats& operator=(const Stats&) = delete;
 
@@ -44,7 +58,14 @@ class Stats final : public EventSink {
   // Valid after finish(). Keys: FaultOutcome (0: none was told), system call number.
   const std::map<uint64_t, Tally>& faults() const { return faults_; }
   const std::map<uint64_t, Tally>& system_calls() const { return system_calls_; }
+  // By PID; 0 is boot and idle time of all CPUs.
+  const std::map<uint32_t, TaskSum>& tasks() const { return tasks_; }
   const std::vector<std::string>& ranges() const { return ranges_; }
+  // Of the whole run, from the announcement of the ranges to the end of the last program; empty when it was
+  // not counted, or did not come that far. By range.
+  const std::vector<WatchCounts>& watched() const { return total_watched_; }
+  // What the kernel itself counted, in its order; empty when the run did not come to its end.
+  const std::vector<std::pair<std::string, uint64_t>>& kernel_counters() const { return kernel_counters_; }
   const Work& total() const {
     return total_;
   }  // instructions: all CPUs; up to the last event, unless ended_at() said more
@@ -57,6 +78,9 @@ class Stats final : public EventSink {
   };
   void on_tracepoint(const Event& event, const trace_abi::TraceRecord& record);
   void end_calls(TaskId task, const std::vector<WatchCounts>& counts);
+  void on_exec(const Event& event);
+  bool wanted(uint32_t pid) const { return pids_.empty() || pids_.contains(pid); }
+  bool wanted(TaskId task) const { return wanted(task > 0 ? static_cast<uint32_t>(task) : 0); }
 
   FaultRows rows_;
   WorkByTask work_;
@@ -65,7 +89,12 @@ class Stats final : public EventSink {
       open_;  // innermost last: a signal handler calls while its task is inside a call
   std::map<uint64_t, Tally> faults_;
   std::map<uint64_t, Tally> system_calls_;
+  std::map<uint32_t, TaskSum> tasks_;
+  const std::set<uint32_t> pids_;
+  Symbolizer programs_{nullptr};  // only who runs which
   std::vector<std::string> ranges_;
+  std::vector<WatchCounts> total_watched_;
+  std::vector<std::pair<std::string, uint64_t>> kernel_counters_;
   Work total_;
   uint64_t events_ = 0;
 };

@@ -24,8 +24,13 @@ void Symbolizer::see(const Event& event) {
   switch (point->type()) {
     case TraceType::kExec: {
       const char* text = point->record.text;
-      programs_[static_cast<uint32_t>(args[0])] = {
-          std::string(text, strnlen(text, sizeof point->record.text)), args[1]};
+      const auto task = static_cast<uint32_t>(args[0]);
+      if (pid != 0 && pid != task) {  // a thread, which has become its process's leader
+        programs_.erase(pid);
+        forking_.erase(pid);
+      }
+      programs_[task] = {std::string(text, strnlen(text, sizeof point->record.text)), args[1]};
+      guessed_.erase(task);
       break;
     }
     case TraceType::kSyscallEnter:
@@ -34,21 +39,24 @@ void Symbolizer::see(const Event& event) {
     case TraceType::kSyscallExit:
       if (!makes_task(args[0])) break;
       forking_.erase(pid);
-      if (static_cast<int64_t>(args[1]) > 0) inherit(static_cast<uint32_t>(args[1]), pid);
+      if (static_cast<int64_t>(args[1]) > 0) {
+        const auto child = static_cast<uint32_t>(args[1]);
+        if (guessed_.erase(child) != 0) programs_.erase(child);
+        inherit(child, pid);
+      }
       break;
     case TraceType::kTaskSwitch: {
       // A task nobody has heard of: a thread, or a child that runs before its parent's system call has
       // returned.
       const auto task = static_cast<uint32_t>(args[0]), group = static_cast<uint32_t>(args[1]);
       if (task == 0) break;
-      if (group != task)
-        inherit(task, group);
-      else if (!forking_.empty())
-        inherit(task, forking_.contains(pid) ? pid : *forking_.rbegin());
+      if (group != task) inherit(task, group);
+      if (!programs_.contains(task) && !forking_.empty()) guess(task, pid);
       break;
     }
     case TraceType::kTaskExit:
       forking_.erase(static_cast<uint32_t>(args[0]));
+      guessed_.erase(static_cast<uint32_t>(args[0]));
       programs_.erase(static_cast<uint32_t>(args[0]));
       break;
     default:
@@ -60,6 +68,12 @@ void Symbolizer::inherit(uint32_t child, uint32_t parent) {
   if (programs_.contains(child)) return;
   if (const auto program = programs_.find(parent); program != programs_.end())
     programs_[child] = program->second;
+}
+
+// Right when one task forks at a time; else the parent's system call, when it returns, says better.
+void Symbolizer::guess(uint32_t child, uint32_t running) {
+  inherit(child, forking_.contains(running) ? running : *forking_.rbegin());
+  guessed_.insert(child);
 }
 
 std::string Symbolizer::describe(uint32_t pid, uint64_t rip) const {

@@ -33,10 +33,12 @@ class Symbolizer {
 
  private:
   void inherit(uint32_t child, uint32_t parent);
+  void guess(uint32_t child, uint32_t running);
 
   std::shared_ptr<const Images> images_;
   std::map<uint32_t, Program> programs_;  // by PID
   std::set<uint32_t> forking_;            // tasks inside fork, vfork, clone or clone3
+  std::set<uint32_t> guessed_;            // children that run before anybody said whose they are
 };
 
 }  // namespace mmuscope::trace

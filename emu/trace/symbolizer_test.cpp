@@ -87,6 +87,34 @@ TEST(Symbolizer, AChildThatRunsBeforeItsParentReturnsIsKnown) {
   EXPECT_EQ(after(script).describe(8, 0x401000), "main");
 }
 
+// Two programs fork at once: whose child it is that runs first is known for sure when they return.
+TEST(Symbolizer, AWrongGuessIsCorrected) {
+  Script script = running_fixed(7);
+  script.on(1, 9).kernel().point(TraceType::kExec, {9, 0}, "/bin/pie");
+  script.on(0, 7).point(TraceType::kSyscallEnter, {__NR_fork});
+  script.on(1, 9).point(TraceType::kSyscallEnter, {__NR_clone});
+  script.on(2, 0).task_switch(10).on(3, 0).task_switch(11);
+  script.on(2, 10).point(TraceType::kExec, {10, 0}, "/bin/fixed");
+  script.on(0, 7).point(TraceType::kSyscallExit, {__NR_fork, 11});
+  script.on(1, 9).point(TraceType::kSyscallExit, {__NR_clone, 10});
+  EXPECT_EQ(after(script).describe(11, 0x401000), "main");
+  EXPECT_EQ(after(script).describe(10, 0x401000), "main");  // it has executed meanwhile
+}
+
+TEST(Symbolizer, AThreadThatExecutesIsItsLeaderFromThenOn) {
+  Script script = running_fixed(7);
+  script.point(TraceType::kTaskSwitch, {9, 7}).on(0, 9).point(TraceType::kExec, {7, 0}, "/bin/pie");
+  EXPECT_EQ(after(script).describe(7, 0x1000), "entry");
+  EXPECT_EQ(after(script).describe(9, 0x401000), "");
+}
+
+TEST(Symbolizer, AThreadOfAProcessWhoseLeaderIsGoneHasItsCreatorsProgram) {
+  Script script = running_fixed(7);
+  script.point(TraceType::kTaskSwitch, {9, 7}).point(TraceType::kTaskExit, {7, 0});
+  script.on(0, 9).point(TraceType::kSyscallEnter, {__NR_clone}).point(TraceType::kTaskSwitch, {10, 7});
+  EXPECT_EQ(after(script).describe(10, 0x401000), "main");
+}
+
 TEST(Symbolizer, AThreadRunsWhatItsGroupRuns) {
   Script script = running_fixed(7);
   script.point(TraceType::kTaskSwitch, {9, 7});

@@ -24,6 +24,11 @@ class Script {
     at_.cr3 = uint64_t{0x10000} * pid;
     return *this;
   }
+  // The same address space, another of its threads.
+  Script& as(uint32_t pid) {
+    at_.pid = pid;
+    return *this;
+  }
   Script& user() { return at(3, 0x401000); }
   Script& kernel() { return at(0, 0xffff'ffff'8000'0000); }
   Script& at(uint8_t cpl, uint64_t rip) {

@@ -37,6 +37,17 @@ struct Work {
 using TaskId = int64_t;
 inline TaskId task_id(uint32_t pid, uint8_t cpu) { return pid != 0 ? TaskId{pid} : -1 - TaskId{cpu}; }
 
+// Which task the CPU runs after the event: a task switch says so, and so does a thread that executes, because
+// it goes on as its process's leader.
+inline uint32_t pid_after(const Event& event) {
+  using trace_abi::TraceType;
+  const Tracepoint* point = event.as<Tracepoint>();
+  if (point == nullptr) return event.moment.pid;
+  const bool says =
+      point->type() == TraceType::kTaskSwitch || (point->type() == TraceType::kExec && event.moment.pid != 0);
+  return says ? static_cast<uint32_t>(point->record.args[0]) : event.moment.pid;
+}
+
 class WorkByTask {
  public:
   // Must see every event, in order, before anything is asked about it.
@@ -50,9 +61,7 @@ class WorkByTask {
     Work& work = tasks_[cpu.task];
     work.instructions += moment.cpu_instructions - cpu.instructions;
     cpu.instructions = moment.cpu_instructions;
-    const Tracepoint* point = event.as<Tracepoint>();
-    const bool is_switch = point != nullptr && point->type() == trace_abi::TraceType::kTaskSwitch;
-    cpu.task = task_id(is_switch ? static_cast<uint32_t>(point->record.args[0]) : moment.pid, moment.cpu);
+    cpu.task = task_id(pid_after(event), moment.cpu);
     if (event.as<TlbInsert>() != nullptr)
       ++tasks_[cpu.task].tlb_inserts;
     else if (event.as<TlbRemove>() != nullptr)
@@ -64,6 +73,7 @@ class WorkByTask {
     const auto found = tasks_.find(task);
     return found == tasks_.end() ? Work{} : found->second;
   }
+  const std::map<TaskId, Work>& all() const { return tasks_; }
 
  private:
   struct Cpu {

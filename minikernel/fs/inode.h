@@ -34,6 +34,8 @@ class File;
 class Pipe;
 class Ring;
 class Inode;
+class Process;
+class TextBuffer;
 
 struct UserBuffer {
   uint64_t address;
@@ -77,6 +79,9 @@ class Inode : public RefCounted {
   virtual Ring* io_ring() { return nullptr; }                       // whose file it is
   virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
+  virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
+  virtual Process* process() { return nullptr; }            // that a pidfd refers to
+  virtual bool has_end() const { return !is_directory(); }  // for lseek's SEEK_END and those below
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);
 

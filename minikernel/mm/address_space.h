@@ -175,6 +175,7 @@ class AddressSpace : public RefCounted {
   MmapLock& mmap_lock() { return mmap_lock_; }
   uint64_t data_pages() const { return data_pages_; }
 
+  uint64_t serial_number = 0;  // no two ever made have the same
   Ref<File> executable;
   uint64_t argument_start = 0, argument_end = 0, environment_end = 0;
 
@@ -212,6 +213,9 @@ class AddressSpace : public RefCounted {
                uint64_t offset);
   long advise_area(Vma& vma, uint64_t start, uint64_t end, int advice);
   long remove_pages(uint64_t start, uint64_t end);
+  static bool may_lock_at_all();
+  bool may_lock(uint64_t vm_flags, uint64_t bytes) const;
+  uint64_t locked_bytes(uint64_t start, uint64_t end) const;
   long lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock);
   void lock_all(uint64_t lock);
 

@@ -222,7 +222,7 @@ bool AddressSpace::expand_stack(Vma& vma, uint64_t address) {
   bool needs_gap = below != nullptr && !(below->flags & kVmGrowsDown) && (below->flags & kVmAccess);
   if (needs_gap && start - below->end < kStackGuardGap) return false;
   if (vma.end - start > current().limit(RLIMIT_STACK)) return false;
-  if (!may_expand(vma.flags, vma.start - start)) return false;
+  if (!may_expand(vma.flags, vma.start - start) || !may_lock(vma.flags, vma.start - start)) return false;
   account(vma, -1);
   vma.start = start;  // keeps the order of the areas
   account(vma, 1);

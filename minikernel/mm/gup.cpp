@@ -34,6 +34,7 @@ long AddressSpace::follow_page(uint64_t address, PageRef& ref) {
   bool write = ref.flags & kFollWrite;
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr || !may_follow(*vma, ref.flags)) return -EFAULT;
+  bool faulted = false;
   while (true) {
     if (Pte* entry = page_table_.find(address)) {
       PteLock lock(entry);
@@ -42,7 +43,7 @@ long AddressSpace::follow_page(uint64_t address, PageRef& ref) {
         return -EFAULT;  // no page that could be referred to
       bool allowed =
           now.maps_page() && (!write || now.writable() ||
-                              (!(vma->flags & kVmWrite) && !now.special() && cow().may_write_forced(now)));
+                              (!(vma->flags & kVmWrite) && !now.special() && cow().may_write_forced(now, faulted)));
       if (allowed && !write && vma->is_private() && cow().must_unshare(*vma, now, ref.flags)) {
         if (unshare_page(*vma, address, entry) == FaultOutcome::kOutOfMemory) return -ENOMEM;
         now = read_pte(entry);
@@ -55,6 +56,7 @@ long AddressSpace::follow_page(uint64_t address, PageRef& ref) {
       if (allowed) return cow().take_reference(*this, *vma, entry, ref);
     }
     FaultOutcome outcome = handle_mm_fault(*vma, address, write ? Access::kWrite : Access::kRead);
+    faulted = true;
     if (outcome == FaultOutcome::kOutOfMemory) return -ENOMEM;
     if (outcome == FaultOutcome::kSigbus || outcome == FaultOutcome::kSigsegv) return -EFAULT;
   }

@@ -73,6 +73,8 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
     }
     if ((flags & MAP_FIXED_NOREPLACE) && vmas_.find_intersection(start, start + size) != nullptr)
       return -EEXIST;
+    if ((flags & MAP_LOCKED) && !may_lock_at_all()) return -EPERM;
+    if (!may_lock(default_flags_ | map_flags(flags), size)) return -EAGAIN;
     long error = map_new(file, start, size, prot, flags, offset);
     if (error < 0) return error;
     bool populates = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
@@ -193,6 +195,7 @@ long AddressSpace::brk_locked(uint64_t address, uint64_t& populate_from) {
     if (new_end + kPageSize + gap > above->start) return -ENOMEM;
   }
   if (new_end > kUserEnd || vmas_.size() > kMaxMapCount) return -ENOMEM;
+  if (!may_lock(default_flags_, new_end - old_end)) return -EAGAIN;
   if (default_flags_ & kVmLocked) populate_from = old_end;
   uint64_t flags = kVmRead | kVmWrite | kMayAll | default_flags_;
   return map_locked(old_end, new_end - old_end, flags, nullptr, 0);

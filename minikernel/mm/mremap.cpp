@@ -102,7 +102,9 @@ long AddressSpace::check_resize(const Remap& remap, const Vma& vma) const {
   if (remap.new_length == remap.old_length) return 0;
   uint64_t first_page = vma.file_offset(remap.address) / kPageSize;
   if (first_page + remap.new_length / kPageSize < first_page) return -EINVAL;
-  if (!may_expand(vma.flags, remap.new_length - remap.old_length)) return -ENOMEM;
+  uint64_t bytes = remap.new_length - remap.old_length;
+  if (!may_lock(vma.flags, bytes)) return -EAGAIN;
+  if (!may_expand(vma.flags, bytes)) return -ENOMEM;
   return 0;
 }
 

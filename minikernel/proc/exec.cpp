@@ -130,8 +130,21 @@ long map_stack(AddressSpace& mm, const char* path, const ArgumentBuffer& argumen
   return mm.map_area(kStackTop - page_align_up(bytes) - kInitialStack, kStackTop, flags, nullptr, 0);
 }
 
+// A quarter of what the stack may become, and never less than Linux once had (bprm_stack_limits).
+bool arguments_too_long(const Task& task, const ArgumentBuffer& arguments,
+                        const ArgumentBuffer& environment) {
+  constexpr uint64_t kLeast = 32 * kPageSize;
+  uint64_t limit = max(min(task.limit(RLIMIT_STACK) / 4, uint64_t{ArgumentBuffer::kMaxBytes}), kLeast);
+  uint64_t pointers = (arguments.strings() + environment.strings()) * sizeof(uint64_t);
+  return arguments.size() + environment.size() + pointers > limit;
+}
+
 void start_at(TrapFrame& frame, uint64_t entry, uint64_t stack_pointer) {
+  uint64_t vector = frame.vector;  // it goes on being a frame of execve, for a tracer
+  uint64_t number = frame.error_code;
   memset(&frame, 0, sizeof(frame));
+  frame.vector = vector;
+  frame.error_code = number;
   frame.rip = entry;
   frame.rsp = stack_pointer;
   frame.cs = kUserCodeSelector;
@@ -171,6 +184,7 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
     long error = script_arguments(script, path, arguments, all);
     return error < 0 ? error : exec(task, script.interpreter, all, environment, frame, scripts + 1);
   }
+  if (arguments_too_long(task, arguments, environment)) return -E2BIG;
   Ref<AddressSpace> mm = AddressSpace::create();
   if (!mm) return -ENOMEM;
   Result<LoadedProgram> program = load_elf(*mm, *file, path);
@@ -187,6 +201,7 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   Ref<FileTable> files = task.files->is_shared() ? task.files->clone() : task.files;
   Ref<SignalHandlers> handlers = task.handlers->is_shared() ? make<SignalHandlers>() : task.handlers;
   if (!files || !handlers) return -ENOMEM;
+  int old_pid = task.pid;
   error = end_other_threads();
   if (error < 0) return error;
 
@@ -197,8 +212,8 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   vfork_is_done(task);
   take_handlers(task, handlers);
   task.files = files;
+  __atomic_store_n(&task.process->has_executed, true, __ATOMIC_RELEASE);  // seen by who sees a pipe closed
   task.files->close_on_exec_all();
-  task.process->has_executed = true;
   task.set_name(path);
   reset_handlers(task);
   task.fs_base = task.gs_base = 0;
@@ -208,6 +223,7 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   fpu_restore(task.fpu);
   start_at(frame, program->entry, stack.pointer);
   trace_text(TraceType::kExec, path, task.pid, program->load_bias);
+  trace_exec(task, old_pid);
   return 0;
 }
 

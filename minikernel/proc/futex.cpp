@@ -169,7 +169,7 @@ long futex_requeue(uint64_t word, uint64_t word2, uint32_t wake, uint32_t move, 
       target.add(*waiter);
     }
   }
-  return compare != nullptr ? static_cast<long>(done) : static_cast<long>(done < wake ? done : wake);
+  return static_cast<long>(done);
 }
 
 namespace {

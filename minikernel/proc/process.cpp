@@ -100,6 +100,12 @@ void remove_thread(Task& task) {
 
 unsigned process_count() { return processes; }
 unsigned task_count() { return tasks; }
+unsigned task_count_of(uint32_t uid) {
+  unsigned count = 0;
+  for (Process* process = first_process; process != nullptr; process = process->next)
+    if (process->uids.real == uid) count += process->thread_count;
+  return count;
+}
 int last_used_pid() { return last_pid; }
 uint64_t forks_so_far() { return forks; }
 

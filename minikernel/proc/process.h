@@ -24,6 +24,10 @@ struct Task;
 
 extern Spinlock tasks_lock;
 
+struct UserIds {
+  uint32_t real = 0, effective = 0, saved = 0;
+};
+
 struct Limit {
   uint64_t soft;
   uint64_t hard;
@@ -66,15 +70,18 @@ class Process : public RefCounted {
   Process* next = nullptr;  // in the table, by tgid
 
   Task* threads = nullptr;
-  unsigned thread_count = 0;  // not yet ended
-  unsigned live_count = 0;    // of them, those that have not begun to end
-  bool has_executed = false;  // since fork (setpgid's EACCES)
+  unsigned thread_count = 0;      // not yet ended
+  unsigned live_count = 0;        // of them, those that have not begun to end
+  int parent_thread = 0;          // the thread that forked
+  Task* traced_leader = nullptr;  // the first thread while it is traced, also when it has ended
+  bool has_executed = false;      // since fork (setpgid's EACCES)
   bool is_subreaper = false;
 
   // How it ends: once group_exit is set all its threads end with exit_status.
   bool group_exit = false;
   Task* executor = nullptr;  // the thread that runs exec and waits for all others to end
   bool zombie = false;       // all threads have ended
+  bool reaped = false;       // and nobody waits for its status any more: its number is free
   int exit_status = 0;
   int exit_signal = 0;  // what the parent gets then; 0: nothing, and it waits with __WCLONE only
 
@@ -89,6 +96,7 @@ class Process : public RefCounted {
   WaitQueue child_events;  // a child changed
   WaitQueue thread_ended;
 
+  UserIds uids, gids;
   Limit limits[RLIM_NLIMITS];
   int oom_score_adj = 0;             // -1000 (never killed for lack of memory) to 1000
   char name[16] = {};                // of its last thread, for a zombie
@@ -109,6 +117,7 @@ void remove_thread(Task& task);
 void remove_process(Process& process);
 unsigned process_count();
 unsigned task_count();
+unsigned task_count_of(uint32_t uid);  // real
 int last_used_pid();
 uint64_t forks_so_far();  // tasks made since boot
 // The next free pid; 0 when there are too many tasks.

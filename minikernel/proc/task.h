@@ -18,6 +18,7 @@
 #include "lib/spinlock.h"
 #include "mm/address_space.h"
 #include "proc/process.h"
+#include "proc/ptrace.h"
 #include "proc/scheduler.h"
 #include "proc/signal.h"
 
@@ -64,6 +65,7 @@ struct Task : public RefCounted {
   Ref<Process> process;  // empty: idle tasks
   Ref<SignalHandlers> handlers;
   SignalState signals;
+  TraceState trace;
   FpuState fpu;          // while the task does not run
   uint64_t fs_base = 0;  // true at all times; the CPU has them while the task runs
   uint64_t gs_base = 0;

@@ -112,7 +112,7 @@ long sys_lseek(int fd, int64_t offset, unsigned whence) {
   if (!file || file->path_only()) return -EBADF;
   if (!file->inode().seekable()) return -ESPIPE;
   PositionGuard guard(*file);
-  if (file->inode().is_directory() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
+  if (!file->inode().has_end() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
   int64_t size = static_cast<int64_t>(file->inode().size);
   int64_t start = 0;
   switch (whence) {

@@ -10,6 +10,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/memory_layout.h"
+#include "fs/pid_fd.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "proc/exit.h"
@@ -40,10 +41,6 @@ long sys_getppid() {
   const Process* parent = current().process->parent;
   return parent != nullptr ? parent->tgid : 0;
 }
-long sys_getuid() { return 0; }
-long sys_getgid() { return 0; }
-long sys_geteuid() { return 0; }
-long sys_getegid() { return 0; }
 long sys_getpgrp() { return current().process->group; }
 
 long sys_getpgid(int pid) {
@@ -93,15 +90,6 @@ long sys_setsid() {
   return self.tgid;
 }
 
-// Everybody is root, who may become anybody; there is nobody else to become.
-long sys_setuid(int) { return 0; }
-long sys_setgroups(uint64_t, UserAddress) { return 0; }
-long sys_getgroups(int, UserAddress) { return 0; }
-long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved) {
-  uint32_t root = 0;
-  return put_user(real, root) && put_user(effective, root) && put_user(saved, root) ? 0 : -EFAULT;
-}
-
 namespace {
 
 void fill(rusage& usage, const Usage& from) {
@@ -137,6 +125,7 @@ long sys_waitid(int type, int id, UserAddress info_out, int options, UserAddress
   constexpr int kKnown =
       WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | static_cast<int>(__WCLONE) | __WALL;
   if ((options & ~kKnown) || !(options & (WEXITED | WSTOPPED | WCONTINUED))) return -EINVAL;
+  Ref<File> file;  // keeps the process of P_PIDFD
   WaitFor what;
   what.options = static_cast<uint32_t>(options);
   switch (type) {
@@ -152,20 +141,29 @@ long sys_waitid(int type, int id, UserAddress info_out, int options, UserAddress
       what.who = WaitFor::Who::kGroup;
       what.id = id == 0 ? current().process->group : id;
       break;
+    case P_PIDFD:
+      if (id < 0) return -EINVAL;
+      file = current().files->get(id);
+      what.who = WaitFor::Who::kProcess;
+      what.process = file ? process_of_file(*file) : nullptr;
+      if (what.process == nullptr) return -EBADF;
+      if (file->flags & O_NONBLOCK) what.options |= WNOHANG;
+      break;
     default:
       return -EINVAL;
   }
   ChildStatus found;
   if (long error = wait_for_child(what, found); error < 0) return error;
+  if (found.pid == 0 && (what.options & WNOHANG) && !(options & WNOHANG)) return -EAGAIN;
   siginfo_t info = {};
   if (found.pid != 0) {
     info.si_signo = SIGCHLD;
     info.si_code = found.code;
     info.si_pid = found.pid;
-    info.si_status = found.code == CLD_EXITED    ? found.status >> 8 & 0xff
-                     : found.code == CLD_KILLED  ? found.status & 0x7f
-                     : found.code == CLD_STOPPED ? found.status >> 8 & 0xff
-                                                 : SIGCONT;
+    info.si_status = found.code == CLD_EXITED      ? found.status >> 8 & 0xff
+                     : found.code == CLD_KILLED    ? found.status & 0x7f
+                     : found.code == CLD_CONTINUED ? SIGCONT
+                                                   : found.status >> 8;  // a tracee's with its event
   }
   rusage usage;
   fill(usage, found.usage);

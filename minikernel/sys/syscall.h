@@ -167,6 +167,17 @@ long sys_mseal(uint64_t address, uint64_t length, uint64_t flags);
 long sys_pkey_alloc(uint64_t flags, uint64_t rights);
 long sys_pkey_free(int key);
 long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key);
+// process_memory.cpp
+long sys_process_vm_readv(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                          uint64_t remote_count, uint64_t flags);
+long sys_process_vm_writev(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                           uint64_t remote_count, uint64_t flags);
+// ptrace.cpp
+long sys_ptrace(uint64_t request, int pid, uint64_t address, uint64_t data);
+// pidfd.cpp
+long sys_pidfd_open(int pid, unsigned flags);
+long sys_pidfd_send_signal(int fd, int number, UserAddress info, unsigned flags);
+long sys_pidfd_getfd(int fd, int target, unsigned flags);
 long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice, unsigned flags);
 // process.cpp
 long sys_exit(int code);
@@ -174,14 +185,6 @@ long sys_exit_group(int code);
 long sys_getpid();
 long sys_gettid();
 long sys_getppid();
-long sys_getuid();
-long sys_getgid();
-long sys_geteuid();
-long sys_getegid();
-long sys_setuid(int id);
-long sys_setgroups(uint64_t count, UserAddress list);
-long sys_getgroups(int count, UserAddress list);
-long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved);
 long sys_getpgrp();
 long sys_getpgid(int pid);
 long sys_getsid(int pid);
@@ -194,6 +197,21 @@ long sys_set_tid_address(UserAddress address);
 long sys_set_robust_list(UserAddress head, uint64_t size);
 long sys_arch_prctl(int option, uint64_t address);
 long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+// credentials.cpp
+long sys_getuid();
+long sys_getgid();
+long sys_geteuid();
+long sys_getegid();
+long sys_setuid(uint32_t id);
+long sys_setgid(uint32_t id);
+long sys_setreuid(uint32_t real, uint32_t effective);
+long sys_setregid(uint32_t real, uint32_t effective);
+long sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
+long sys_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
+long sys_getresuid(UserAddress real, UserAddress effective, UserAddress saved);
+long sys_getresgid(UserAddress real, UserAddress effective, UserAddress saved);
+long sys_setgroups(uint64_t count, UserAddress list);
+long sys_getgroups(int count, UserAddress list);
 // tasks.cpp
 long sys_fork();
 long sys_vfork();

@@ -236,12 +236,12 @@ constexpr Table make_table() {
   h[__NR_setitimer] = call<sys_setitimer>;
   h[__NR_getitimer] = call<sys_getitimer>;
   h[__NR_alarm] = call<sys_alarm>;
-  h[__NR_setgid] = call<sys_setuid>;
-  h[__NR_setresuid] = call<sys_setuid>;
-  h[__NR_setresgid] = call<sys_setuid>;
-  h[__NR_setreuid] = call<sys_setuid>;
-  h[__NR_setregid] = call<sys_setuid>;
-  h[__NR_getresgid] = call<sys_getresuid>;
+  h[__NR_setgid] = call<sys_setgid>;
+  h[__NR_setresuid] = call<sys_setresuid>;
+  h[__NR_setresgid] = call<sys_setresgid>;
+  h[__NR_setreuid] = call<sys_setreuid>;
+  h[__NR_setregid] = call<sys_setregid>;
+  h[__NR_getresgid] = call<sys_getresgid>;
   h[__NR_select] = call<sys_select>;
   h[__NR_pselect6] = call<sys_pselect6>;
   h[__NR_pipe] = call<sys_pipe>;
@@ -254,6 +254,12 @@ constexpr Table make_table() {
   h[__NR_epoll_wait] = call<sys_epoll_wait>;
   h[__NR_epoll_pwait] = call<sys_epoll_pwait>;
   h[__NR_epoll_pwait2] = call<sys_epoll_pwait2>;
+  h[__NR_process_vm_readv] = call<sys_process_vm_readv>;
+  h[__NR_process_vm_writev] = call<sys_process_vm_writev>;
+  h[__NR_pidfd_open] = call<sys_pidfd_open>;
+  h[__NR_pidfd_send_signal] = call<sys_pidfd_send_signal>;
+  h[__NR_pidfd_getfd] = call<sys_pidfd_getfd>;
+  h[__NR_ptrace] = call<sys_ptrace>;
   h[__NR_rseq] = declined;
   return table;
 }
@@ -292,21 +298,25 @@ void log_unimplemented(uint64_t number, const char* detail) {
 
 void handle_syscall(TrapFrame& frame) {
   Task& task = current();
+  task.frame = &frame;
+  bool wanted = !task.trace.syscalls || trace_syscall_entry(task, frame);
   // A negative number is far beyond the table.
   uint64_t number = static_cast<uint32_t>(frame.error_code);
   const uint64_t arguments[6] = {frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9};
-  task.frame = &frame;
   trace(TraceType::kSyscallEnter, number, arguments[0], arguments[1], arguments[2], arguments[3],
         arguments[4], arguments[5]);
   SyscallHandler handler = syscall_handler(number);
   long result = -ENOSYS;
-  if (handler != nullptr) {
+  if (!wanted) {
+    result = static_cast<long>(frame.rax);
+  } else if (handler != nullptr) {
     result = handler(arguments);
   } else {
     log_unimplemented(number, "");
   }
   frame.rax = static_cast<uint64_t>(result);
   trace(TraceType::kSyscallExit, number, result);
+  if (task.trace.syscalls || task.trace.step) trace_syscall_exit(task, frame);
 }
 
 }  // namespace mk

@@ -160,8 +160,8 @@ long execute_transfer(Ring&, Request& request) {
   Direction direction = direction_of(request);
   if (direction == Direction::kRead ? !file.readable() : !file.writable()) return -EBADF;
   if (request.result < 0) return request.result;
-  bool waits =
-      inode.poll_queue() != nullptr && !(file.flags & O_NONBLOCK) && !(request.sqe.rw_flags & RWF_NOWAIT);
+  // O_NONBLOCK does not count for what can be waited for (Linux's io_rw_init_file).
+  bool waits = inode.poll_queue() != nullptr && !(request.sqe.rw_flags & RWF_NOWAIT);
   uint64_t wanted = wanted_bytes(request);
   if (waits && wanted > 0 && !(inode.poll(file) & (request.events | POLLERR | POLLHUP))) return kInFlight;
   // Offset -1 is the file's own position; what has none knows no offsets either.

@@ -46,7 +46,7 @@ class AnonExclusiveCow final : public ClassicalCow {
     if (now.special() || !is_anonymous(frame_descriptor(now.pfn()))) return follow & kFollLongterm;
     return !is_exclusive(frame_descriptor(now.pfn()));
   }
-  bool may_write_forced(Pte now) const override { return writable_at_once(now); }
+  bool may_write_forced(Pte now, bool) const override { return writable_at_once(now); }
 
  protected:
   bool needs_copy_for_pins(const AddressSpace& mm, const FrameDescriptor& frame) const override {

@@ -54,7 +54,7 @@ class EntryCow : public CowPolicy {
   bool must_unshare(const Vma&, Pte now, unsigned) const override {
     return !ro_pins_are_snapshots && !now.exclusive();
   }
-  bool may_write_forced(Pte now) const override {
+  bool may_write_forced(Pte now, bool) const override {
     return now.exclusive() && !now.has(Pte::kUffdWp) && now.has(Pte::kSoftDirty);
   }
   long take_reference(AddressSpace&, const Vma& vma, Pte* entry, PageRef& ref) const override {

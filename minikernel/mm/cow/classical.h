@@ -46,9 +46,9 @@ class ClassicalCow : public CowPolicy {
   }
 
   bool must_unshare(const Vma&, Pte, unsigned) const override { return false; }
-  // FOLL_COW: the page is what a forced write fault has left.
-  bool may_write_forced(Pte now) const override {
-    return is_anonymous(frame_descriptor(now.pfn())) && now.has(Pte::kDirty);
+  // FOLL_COW; a page that is dirty for another reason may be shared.
+  bool may_write_forced(Pte now, bool after_fault) const override {
+    return after_fault && is_anonymous(frame_descriptor(now.pfn())) && now.has(Pte::kDirty);
   }
   long take_reference(AddressSpace& mm, const Vma&, Pte* entry, PageRef& ref) const override {
     take(mm, read_pte(entry).pfn(), ref);

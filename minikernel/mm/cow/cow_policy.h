@@ -54,7 +54,7 @@ class CowPolicy {
   virtual bool must_unshare(const Vma& vma, Pte now, unsigned follow) const = 0;
   // With kFollForce: the entry maps a page that a write fault has made the address space's own, though it has
   // no W.
-  virtual bool may_write_forced(Pte now) const = 0;
+  virtual bool may_write_forced(Pte now, bool after_fault) const = 0;
   // Takes one. -ENOMEM.
   virtual long take_reference(AddressSpace& mm, const Vma& vma, Pte* entry, PageRef& ref) const = 0;
   // The same without mmap_lock, for the running task's address space and an entry that may change: false: the
