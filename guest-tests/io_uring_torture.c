@@ -68,7 +68,11 @@ static void threads_share_a_ring(void) {
   for (uintptr_t i = 0; i < kThreads; ++i)
     CHECK(pthread_create(&threads[i], NULL, share_a_ring, (void*)i) == 0);
   for (int i = 0; i < kThreads; ++i) pthread_join(threads[i], NULL);
-  // The requests of threads that have ended were cancelled. Each has one completion.
+  // The requests of threads that have ended are cancelled, at once or (on Linux) when there is something to
+  // read.
+  static const char last[4000];
+  for (int i = 0; i < kThreads; ++i) CHECK_EQUAL(write(pipes[i][1], last, sizeof last), sizeof last);
+  bytes_written += kThreads * (long)sizeof last;
   while (completed < submitted) {
     CHECK(ring_enter(shared.fd, 0, 1, IORING_ENTER_GETEVENTS) == 0);
     take_completions();
@@ -181,9 +185,8 @@ static void ring_of_two(void) {
   }
   int status;
   CHECK(waitpid(child, &status, 0) == child && status == 0);
-  RING_EXPECT(&ring, 2, -ECANCELED);
   CHECK_EQUAL(write(fds[1], "!", 1), 1);
-  RING_EXPECT(&ring, 1, 1);
+  RING_EXPECT_ALL(&ring, 1, 1, -ECANCELED);
   CHECK_EQUAL(byte, '!');
   ring_free(&ring);
   close(fds[0]);
