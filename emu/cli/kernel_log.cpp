@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <charconv>
-#include <cstring>
 
 namespace mmuscope::cli {
 namespace {
@@ -14,6 +13,16 @@ namespace {
 std::string without_cpu(const std::string& line) {
   const size_t end = line.starts_with("[cpu") ? line.find("] ") : std::string::npos;
   return end == std::string::npos ? line : line.substr(end + 2);
+}
+
+constexpr std::string_view kKilled = "]: killed by ";
+
+// The number in front; 0 when there is none.
+uint32_t killed_task(const std::string& line) {
+  const size_t end = line.find(kKilled), begin = line.rfind('[', end);
+  uint32_t pid = 0;
+  if (begin != std::string::npos) std::from_chars(line.data() + begin + 1, line.data() + end, pid);
+  return pid;
 }
 
 std::optional<uint64_t> address_at_end(const std::string& line) {
@@ -40,18 +49,21 @@ std::optional<std::string> KernelLog::warning(const std::string& line) const {
   if (line.find("unimplemented system call") != std::string::npos) return without_cpu(line);
   if (line.ends_with(": out of memory: killed"))
     return without_cpu(line) + "; --memory gives the machine more";
-  if (line.find(": killed by ") == std::string::npos) return std::nullopt;
+  if (line.find(kKilled) == std::string::npos) return std::nullopt;
   std::string text = without_cpu(line);
-  if (const auto rip = address_at_end(line); rip && symbols_)
-    if (const std::string symbol = symbols_(program_).describe(*rip - bias_); !symbol.empty())
-      text += fmt::format(" ({})", symbol);
+  const auto rip = address_at_end(line);
+  const auto program = programs_.programs().find(killed_task(line));
+  if (!rip || !symbols_ || program == programs_.programs().end()) return text;
+  const auto& [path, bias] = program->second;
+  if (const std::string symbol = symbols_(path).describe(*rip - bias); !symbol.empty())
+    text += fmt::format(" ({})", symbol);
   return text;
 }
 
-void KernelLog::on_tracepoint(const Moment&, const trace_abi::TraceRecord& record) {
-  if (static_cast<trace_abi::TraceType>(record.type) != trace_abi::TraceType::kExec) return;
-  program_.assign(record.text, ::strnlen(record.text, sizeof record.text));
-  bias_ = record.args[1];
+void KernelLog::on_tracepoint(const Moment& moment, const trace_abi::TraceRecord& record) {
+  event_.moment = moment;
+  event_.payload.emplace<trace::Tracepoint>(record);
+  programs_.see(event_);
 }
 
 }  // namespace mmuscope::cli

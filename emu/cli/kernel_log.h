@@ -12,10 +12,11 @@
 
 #include "machine/observer.h"
 #include "trace/symbol_table.h"
+#include "trace/symbolizer.h"
 
 namespace mmuscope::cli {
 
-// Observes which program runs, to name the place where it was killed.
+// Observes which task runs which program, to name the place where it was killed.
 class KernelLog final : public MachineObserver {
  public:
   // `symbols`: of the guest's file of that path; asked at most once a line.
@@ -30,8 +31,8 @@ class KernelLog final : public MachineObserver {
 
  private:
   SymbolSource symbols_;
-  std::string program_;
-  uint64_t bias_ = 0;  // added to addresses as linked
+  trace::Symbolizer programs_{nullptr};  // only who runs which
+  trace::Event event_;
 };
 
 }  // namespace mmuscope::cli

@@ -6,16 +6,20 @@
 namespace mmuscope::cli {
 namespace {
 
+void execute(KernelLog& log, uint32_t pid, uint64_t bias, const std::string& path) {
+  trace_abi::TraceRecord record{};
+  record.type = static_cast<uint16_t>(trace_abi::TraceType::kExec);
+  record.args[0] = pid;
+  record.args[1] = bias;
+  path.copy(record.text, sizeof record.text);
+  log.on_tracepoint({}, record);
+}
+
 KernelLog log_of_a_program(uint64_t bias) {
   KernelLog log([](const std::string& path) {
     return path == "/bin/hello" ? trace::SymbolTable({{0x1000, 0x40, "main"}}) : trace::SymbolTable();
   });
-  trace_abi::TraceRecord record{};
-  record.type = static_cast<uint16_t>(trace_abi::TraceType::kExec);
-  record.args[0] = 1;
-  record.args[1] = bias;
-  std::string("/bin/hello").copy(record.text, sizeof record.text);
-  log.on_tracepoint({}, record);
+  execute(log, 1, bias, "/bin/hello");
   return log;
 }
 
@@ -41,6 +45,18 @@ TEST(KernelLog, AnExceptionThatKilledIsPlaced) {
             "hello[1]: killed by SIGSEGV: page fault, write to 0x0, at 0x401012");
   EXPECT_EQ(log_of_a_program(0).warning("[cpu0] hello[1]: killed by SIGILL: invalid opcode at 0x"),
             "hello[1]: killed by SIGILL: invalid opcode at 0x");
+}
+
+// Whatever others execute meanwhile.
+TEST(KernelLog, ThePlaceIsInTheProgramOfTheTaskThatWasKilled) {
+  KernelLog log = log_of_a_program(0x400000);
+  execute(log, 7, 0, "/bin/other");
+  EXPECT_EQ(log.warning("[cpu1] he[2]lo[1]: killed by SIGILL: invalid opcode at 0x401012"),
+            "he[2]lo[1]: killed by SIGILL: invalid opcode at 0x401012 (main+0x12)");
+  EXPECT_EQ(log.warning("[cpu1] hello[7]: killed by SIGILL: invalid opcode at 0x1012"),
+            "hello[7]: killed by SIGILL: invalid opcode at 0x1012");
+  EXPECT_EQ(log.warning("[cpu1] hello[8]: killed by SIGILL: invalid opcode at 0x401012"),
+            "hello[8]: killed by SIGILL: invalid opcode at 0x401012");
 }
 
 }  // namespace

@@ -149,8 +149,9 @@ Expected<int> run_matrix(const MatrixOptions& options) {
 
 void add_matrix(CLI::App& app, int* status) {
   auto options = std::make_shared<MatrixOptions>();
-  CLI::App* command = app.add_subcommand(
-      "matrix", "Run the copy-on-write scenarios under every policy, beside what is expected: status 1 when they differ");
+  CLI::App* command = app.add_subcommand("matrix",
+                                         "Run the copy-on-write scenarios under every policy, beside what is "
+                                         "expected: status 1 when they differ");
   options->machine.add_to(*command);
   command->add_option("--policies", options->policies, "Only these, with commas between them [all]")
       ->type_name("NAME,...")
@@ -169,10 +170,12 @@ void add_matrix(CLI::App& app, int* status) {
       ->type_name("DIR")
       ->check(not_empty());
   command
-      ->add_option("--native", options->native, "Results of tools/scenarios-natively, for a column of this Linux")
+      ->add_option("--native", options->native,
+                   "Results of tools/scenarios-natively, for a column of this Linux")
       ->type_name("FILE")
       ->check(not_empty());
-  command->add_option("--append", options->append, "Words added to the kernel's command line")->type_name("TEXT");
+  command->add_option("--append", options->append, "Words added to the kernel's command line")
+      ->type_name("TEXT");
   command->add_option("--jobs", options->jobs, "Machines at once [processors of this host]")
       ->type_name("N")
       ->transform(whole_number(1, 64));

@@ -25,7 +25,8 @@ namespace {
 
 using matrix::Cell;
 
-// A scenario gives up after 20 seconds of its own, each a thousand million instructions when it does not sleep.
+// A scenario gives up after 20 seconds of its own, each a thousand million instructions when it does not
+// sleep.
 constexpr uint64_t kMostInstructions = 30'000'000'000;
 constexpr size_t kMostNotes = 10;
 
@@ -132,7 +133,8 @@ Remains unpack(std::string text) {
   const auto first = std::from_chars(numbers.data(), end, remains.instructions);
   if (first.ptr != end) std::from_chars(first.ptr + 1, end, remains.status);
   remains.trouble = take_line(text);
-  for (std::string note = take_line(text); !note.empty(); note = take_line(text)) remains.notes.push_back(note);
+  for (std::string note = take_line(text); !note.empty(); note = take_line(text))
+    remains.notes.push_back(note);
   remains.console = std::move(text);
   return remains;
 }
@@ -158,7 +160,8 @@ struct Worker {
 
 Expected<Worker> start(const MatrixMachine& machine, const std::vector<MatrixRun>& runs, size_t index) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fail(ErrorKind::kHost, fmt::format("pipe: {}", std::strerror(errno)));
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return fail(ErrorKind::kHost, fmt::format("pipe: {}", std::strerror(errno)));
   const pid_t pid = ::fork();
   if (pid < 0) {
     const int error = errno;
@@ -185,7 +188,8 @@ Cell finish(Worker& worker, unsigned cpus) {
   while (::waitpid(worker.pid, &status, 0) < 0 && errno == EINTR) {
   }
   Remains remains = unpack(std::move(worker.text));
-  if (WIFSIGNALED(status)) remains.trouble = fmt::format("mmuscope itself died of signal {}", WTERMSIG(status));
+  if (WIFSIGNALED(status))
+    remains.trouble = fmt::format("mmuscope itself died of signal {}", WTERMSIG(status));
   return judge(std::move(remains), cpus);
 }
 
@@ -193,7 +197,8 @@ Cell finish(Worker& worker, unsigned cpus) {
 
 Cell run_scenario(const MatrixMachine& machine, const MatrixRun& run) {
   auto remains = run_machine(machine, run);
-  if (!remains) return Cell{.measured = {}, .trouble = remains.error().message, .notes = {}, .cpus = run.cpus};
+  if (!remains)
+    return Cell{.measured = {}, .trouble = remains.error().message, .notes = {}, .cpus = run.cpus};
   return judge(std::move(*remains), run.cpus);
 }
 
@@ -211,7 +216,8 @@ Expected<std::vector<Cell>> run_scenarios(const MatrixMachine& machine, const st
         error = started.error();
     }
     std::vector<pollfd> polled;
-    for (const Worker& worker : workers) polled.push_back({.fd = worker.pipe, .events = POLLIN, .revents = 0});
+    for (const Worker& worker : workers)
+      polled.push_back({.fd = worker.pipe, .events = POLLIN, .revents = 0});
     if (::poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
     for (size_t i = workers.size(); i-- > 0;) {
       if (polled[i].revents == 0 || hear(workers[i])) continue;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Runs scenario programs, each in a machine of its own, several at once: each machine in a process of its own, so that
-// what happens in one cannot matter to another. A machine is a function of its configuration, so the results do not
-// depend on how many run at once.
+// Runs scenario programs, each in a machine of its own, several at once: each machine in a process of its
+// own, so that what happens in one cannot matter to another. A machine is a function of its configuration, so
+// the results do not depend on how many run at once.
 #pragma once
 
 #include <functional>

@@ -192,12 +192,12 @@ TEST_P(RandomWalk, FindsTheSameStateAtTheSamePosition) {
 
 INSTANTIATE_TEST_SUITE_P(
     Programs, RandomWalk,
-    ::testing::Values(Program{"demo", 1, {"demo"}}, Program{"demo_4_cpus", 4, {"demo-musl"}},
-                      Program{"signals", 1, {"signals-musl"}},
-                      Program{"busybox",
-                              1,
-                              {"/bin/busybox", "sh", "-c",
-                               "n=0; while [ $n -lt 50 ]; do n=$((n + 1)); done; echo $n"}}),
+    ::testing::Values(
+        Program{"demo", 1, {"demo"}}, Program{"demo_4_cpus", 4, {"demo-musl"}},
+        Program{"signals", 1, {"signals-musl"}}, Program{"forks_3_cpus", 3, {"fork_tree", "1", "4", "200"}},
+        Program{"busybox",
+                1,
+                {"/bin/busybox", "sh", "-c", "n=0; while [ $n -lt 50 ]; do n=$((n + 1)); done; echo $n"}}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

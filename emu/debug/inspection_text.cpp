@@ -291,12 +291,13 @@ Printed print_tasks(const TaskList& list) {
   out.text = fmt::format("{:>5} {:>5} {:>6} {:<8} {:>3} {:<16} {:>8} {:<18} {}\n", "pid", "tgid", "parent",
                          "state", "cpu", "name", "faults", "task", "mm");
   for (const TaskView& task : list.tasks) {
-    const bool zombie = task.state == TaskState::kZombie;
-    out.text += clip(fmt::format(
-        "{:>5} {:>5} {:>6} {:<8} {:>3} {:<16} {:>8} {:<18} {}", task.pid, task.tgid, task.parent,
-        task_state_name(task.state), zombie ? "" : fmt::to_string(task.cpu), task.name,
-        zombie ? "" : fmt::to_string(task.minor_faults), zombie ? "" : fmt::format("0x{:016x}", task.address),
-        task.mm != 0 ? fmt::format("0x{:016x}", task.mm) : ""));
+    std::string line =
+        fmt::format("{:>5} {:>5} {:>6} {}", task.pid, task.tgid, task.parent, task_state_name(task.state));
+    if (task.state != TaskState::kZombie)
+      line = fmt::format("{:<27} {:>3} {:<16} {:>8} 0x{:016x}", line, task.cpu, task.name, task.minor_faults,
+                         task.address);
+    if (task.mm != 0) line += fmt::format(" 0x{:016x}", task.mm);
+    out.text += clip(line);
     json.push_back(task_json(task));
   }
   if (list.tasks.empty()) out.text = "there is no task\n";

@@ -119,7 +119,7 @@ TEST(KernelView, TasksOfAllProcesses) {
             "    4     1      0 runnable   2 worker                  0 * *\n"
             "    5     5      1 sleeping   0 sleeper                 0 * *\n"
             "    6     6      5 stopped    0 stopped                 0 * *\n"
-            "    7     7      1 zombie                                                    \n");
+            "    7     7      1 zombie\n");
   EXPECT_EQ(seen.view.task(5)->parent, 1);
   EXPECT_EQ(*seen.view.limit(*seen.view.task(5), 3), ~uint64_t{0});
   EXPECT_FALSE(seen.view.limit(*seen.view.task(7), 16));

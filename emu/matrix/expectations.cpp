@@ -100,7 +100,8 @@ NativeResults native_of(const Json& json) {
     const std::string written = text(value, id);
     auto outcome = parse_cell(written);
     if (!outcome && written.starts_with("skip "))
-      outcome = Outcome{.verdict = std::string(kSkip), .copies = {}, .reason = written.substr(kSkip.size() + 1)};
+      outcome =
+          Outcome{.verdict = std::string(kSkip), .copies = {}, .reason = written.substr(kSkip.size() + 1)};
     if (!outcome) damaged("{} is \"{}\": no verdict", id, written);
     results.outcomes[id] = *outcome;
   }
@@ -122,7 +123,9 @@ auto parse(std::string_view text, Read read) -> Expected<decltype(read(Json()))>
 
 std::string Scenario::program() const { return "s" + id.substr(1); }
 
-Expected<std::vector<Scenario>> parse_expectations(std::string_view json) { return parse(json, scenarios_of); }
+Expected<std::vector<Scenario>> parse_expectations(std::string_view json) {
+  return parse(json, scenarios_of);
+}
 
 Expected<NativeResults> parse_native(std::string_view json) { return parse(json, native_of); }
 

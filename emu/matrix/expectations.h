@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What is known of the scenarios before they run: guest-tests/scenarios/expected.json, and what tools/scenarios-natively
-// wrote of the same programs on a Linux.
+// What is known of the scenarios before they run: guest-tests/scenarios/expected.json, and what
+// tools/scenarios-natively wrote of the same programs on a Linux.
 #pragma once
 
 #include <map>

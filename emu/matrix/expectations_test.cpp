@@ -52,7 +52,8 @@ TEST(Expectations, SayWhatIsDamaged) {
   EXPECT_EQ(refused("{}"), "the file has no \"scenarios\"");
   EXPECT_EQ(refused("/scenarios", Json::array()), "\"scenarios\" is no list of scenarios");
   EXPECT_EQ(refused("/scenarios/0", 5), "scenario number 1 is no object");
-  EXPECT_EQ(refused("/scenarios/0/id", "../x"), "scenario number 1 is called \"../x\": S and digits are needed");
+  EXPECT_EQ(refused("/scenarios/0/id", "../x"),
+            "scenario number 1 is called \"../x\": S and digits are needed");
   EXPECT_EQ(refused("/scenarios/0/id", 28), "scenario number 1's id is no text");
   EXPECT_EQ(refused("/scenarios/0/cpus", 0), "S28's cpus is no number from 1 to 8");
   EXPECT_EQ(refused("/scenarios/0/cpus", 9), "S28's cpus is no number from 1 to 8");

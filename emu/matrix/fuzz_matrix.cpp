@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the matrix makes of any bytes. The first selects: a scenario's report; expectations; results of a Linux. What is
-// taken must be printable, and what is written must be read again as it was.
+// What the matrix makes of any bytes. The first selects: a scenario's report; expectations; results of a
+// Linux. What is taken must be printable, and what is written must be read again as it was.
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>

@@ -16,11 +16,16 @@ const Outcome& expected(const Table& table, size_t row, size_t policy) {
   return table.rows[row].scenario.expected.at(table.policies[policy]);
 }
 
-std::string measured_text(const Cell& cell) { return cell.measured ? cell_text(*cell.measured) : "?"; }
+// Copies are of interest where a number of them is expected.
+std::string measured_text(const Table& table, size_t row, size_t policy) {
+  const std::optional<Outcome>& measured = table.rows[row].cells[policy].measured;
+  if (!measured) return "?";
+  return expected(table, row, policy).copies ? cell_text(*measured) : measured->verdict;
+}
 
 // What was expected stands behind what happened, where the two differ.
 std::string text_of(const Table& table, size_t row, size_t policy) {
-  const std::string text = measured_text(table.rows[row].cells[policy]);
+  const std::string text = measured_text(table, row, policy);
   if (table.as_expected(row, policy)) return text;
   return text + " !" + cell_text(expected(table, row, policy));
 }
@@ -43,13 +48,31 @@ std::vector<std::vector<std::string>> text_rows(const Table& table) {
   return rows;
 }
 
-void explain_difference(std::ostream& out, const Table& table, size_t row, size_t policy) {
-  const Cell& cell = table.rows[row].cells[policy];
-  out << fmt::format("\n{} under {}: expected {}, found {}\n", table.rows[row].scenario.id, table.policies[policy],
-                     cell_text(expected(table, row, policy)), measured_text(cell));
-  if (!cell.trouble.empty()) out << "  " << cell.trouble << "\n";
-  if (cell.measured && !cell.measured->reason.empty()) out << "  skipped: " << cell.measured->reason << "\n";
-  for (const std::string& line : cell.notes) out << "  " << line << "\n";
+std::string explanation(const Cell& cell) {
+  std::string text;
+  if (!cell.trouble.empty()) text += "  " + cell.trouble + "\n";
+  if (cell.measured && !cell.measured->reason.empty()) text += "  skipped: " + cell.measured->reason + "\n";
+  for (const std::string& line : cell.notes) text += "  " + line + "\n";
+  return text;
+}
+
+// Cells with one explanation share it.
+void explain_differences(std::ostream& out, const Table& table, size_t row) {
+  std::vector<std::pair<std::string, std::string>> cells;  // by explanation
+  for (size_t policy = 0; policy < table.policies.size(); ++policy) {
+    if (table.as_expected(row, policy)) continue;
+    const std::string text = explanation(table.rows[row].cells[policy]);
+    const auto same =
+        std::find_if(cells.begin(), cells.end(), [&](const auto& one) { return one.first == text; });
+    const std::string cell = fmt::format("{} {}", table.policies[policy], text_of(table, row, policy));
+    if (same == cells.end())
+      cells.emplace_back(text, cell);
+    else
+      same->second += ", " + cell;
+  }
+  const Scenario& scenario = table.rows[row].scenario;
+  if (!cells.empty()) out << fmt::format("\n{} {}: {}\n", scenario.id, scenario.title, scenario.recipe);
+  for (const auto& [text, list] : cells) out << list << "\n" << text;
 }
 
 // Reasons stand below the table, each once, with the scenarios it is of.
@@ -69,9 +92,8 @@ std::string markdown_text(std::string text) {
   return text;
 }
 
-std::string markdown_cell(const Outcome& outcome) {
-  const std::string text = cell_text(outcome);
-  return outcome.verdict == "ok" || outcome.verdict == kSkip ? text : "**" + text + "**";
+std::string markdown_cell(const std::string& text) {
+  return text.starts_with("ok") || text == kSkip || text == "?" ? text : "**" + text + "**";
 }
 
 Json json_of(const Outcome& outcome) {
@@ -128,9 +150,7 @@ void print_text(std::ostream& out, const Table& table) {
     out << "linux: " << table.native->kernel << "\n";
     explain_native_skips(out, table, "  skipped ");
   }
-  for (size_t row = 0; row < table.rows.size(); ++row)
-    for (size_t policy = 0; policy < table.policies.size(); ++policy)
-      if (!table.as_expected(row, policy)) explain_difference(out, table, row, policy);
+  for (size_t row = 0; row < table.rows.size(); ++row) explain_differences(out, table, row);
 }
 
 void print_markdown(std::ostream& out, const Table& table) {
@@ -144,14 +164,15 @@ void print_markdown(std::ostream& out, const Table& table) {
     const Scenario& scenario = table.rows[row].scenario;
     out << "| " << scenario.id << " | " << markdown_text(scenario.recipe) << " |";
     for (size_t policy = 0; policy < table.policies.size(); ++policy) {
-      const Cell& cell = table.rows[row].cells[policy];
-      out << " " << (cell.measured ? markdown_cell(*cell.measured) : "?");
-      if (!table.as_expected(row, policy)) out << " (expected " << cell_text(expected(table, row, policy)) << ")";
+      out << " " << markdown_cell(measured_text(table, row, policy));
+      if (!table.as_expected(row, policy))
+        out << " (expected " << cell_text(expected(table, row, policy)) << ")";
       out << " |";
     }
     if (table.native) {
       const auto found = table.native->outcomes.find(scenario.id);
-      out << " " << (found == table.native->outcomes.end() ? "-" : markdown_cell(found->second)) << " |";
+      out << " " << (found == table.native->outcomes.end() ? "-" : markdown_cell(cell_text(found->second)))
+          << " |";
     }
     out << "\n";
   }
@@ -161,9 +182,7 @@ void print_markdown(std::ostream& out, const Table& table) {
 }
 
 void print_json(std::ostream& out, const Table& table) {
-  Json json{{"policies", table.policies},
-            {"cells", Json::array()},
-            {"differences", table.differences()}};
+  Json json{{"policies", table.policies}, {"cells", Json::array()}, {"differences", table.differences()}};
   for (size_t row = 0; row < table.rows.size(); ++row)
     for (size_t policy = 0; policy < table.policies.size(); ++policy)
       json["cells"].push_back(json_of(table, row, policy));

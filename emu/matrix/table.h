@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// The table of what happened beside what was expected, and its three forms: for a terminal, as Markdown, as JSON.
+// The table of what happened beside what was expected, and its three forms: for a terminal, as Markdown, as
+// JSON.
 #pragma once
 
 #include <iosfwd>
@@ -16,7 +17,7 @@ namespace mmuscope::matrix {
 struct Cell {
   std::optional<Outcome> measured;  // nothing: it could not be told
   std::string trouble;              // then: why
-  std::vector<std::string> notes;  // lines of its report and of the kernel's log
+  std::vector<std::string> notes;   // lines of its report and of the kernel's log
   unsigned cpus = 1;
   uint64_t instructions = 0;
 };

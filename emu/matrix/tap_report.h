@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Reads what a scenario program has written: TAP (testanything.org, version 13) that ends with a verdict
-// (guest-tests/scenarios/tap.h). What contradicts itself is refused: a verdict counts only when the lines above it
-// bear it out.
+// (guest-tests/scenarios/tap.h). What contradicts itself is refused: a verdict counts only when the lines
+// above it bear it out.
 #pragma once
 
 #include <string>

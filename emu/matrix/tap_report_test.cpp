@@ -6,8 +6,7 @@
 namespace mmuscope::matrix {
 namespace {
 
-constexpr char kGood[] =
-    "TAP version 13\n1..2\nok 1 - one\nok 2 - other\n# verdict: ok\n# copies: 17\n";
+constexpr char kGood[] = "TAP version 13\n1..2\nok 1 - one\nok 2 - other\n# verdict: ok\n# copies: 17\n";
 constexpr char kLeak[] =
     "TAP version 13\n1..2\nok 1 - one\nnot ok 2 - the pipe\n# verdict: LEAK\n# copies: 0\n";
 
@@ -49,7 +48,8 @@ TEST(TapReport, ASkipHasAReason) {
 }
 
 TEST(TapReport, OfAHangNoPlanIsKnown) {
-  const auto report = parse_tap("TAP version 13\nnot ok 1 - it comes to an end\n# verdict: HANG\n# copies: 0\n");
+  const auto report =
+      parse_tap("TAP version 13\nnot ok 1 - it comes to an end\n# verdict: HANG\n# copies: 0\n");
   ASSERT_TRUE(report);
   EXPECT_EQ(report->outcome.verdict, "HANG");
 }
@@ -91,7 +91,8 @@ TEST(Cells, AreReadAsTheyAreWritten) {
     ASSERT_TRUE(outcome) << text;
     EXPECT_EQ(cell_text(*outcome), text);
   }
-  for (const char* text : {"", "/", "ok/", "ok/-1", "ok/1x", "ok 1", "leak", "skip", "ok/99999999999999999999"})
+  for (const char* text :
+       {"", "/", "ok/", "ok/-1", "ok/1x", "ok 1", "leak", "skip", "ok/99999999999999999999"})
     EXPECT_FALSE(parse_cell(text)) << text;
 }
 

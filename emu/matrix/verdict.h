@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// How a scenario ended (guest-tests/scenarios/tap.h), and how many pages were copied on the way. Written as a cell of
-// the table: "ok/1", "LEAK", "skip".
+// How a scenario ended (guest-tests/scenarios/tap.h), and how many pages were copied on the way. Written as a
+// cell of the table: "ok/1", "LEAK", "skip".
 #pragma once
 
 #include <array>
@@ -16,8 +16,8 @@ namespace mmuscope::matrix {
 inline constexpr std::array<std::string_view, 6> kPolicies{"mapcount",       "page-count", "unshare-mapcount",
                                                            "anon-exclusive", "pte",        "pte-group"};
 
-inline constexpr std::array<std::string_view, 10> kVerdicts{
-    "ok", "LEAK", "LOSTDMA", "STALE", "LOSTWP", "LOSTSD", "FALSESD", "TORN", "HANG", "LOSTW"};
+inline constexpr std::array<std::string_view, 10> kVerdicts{"ok",     "LEAK",    "LOSTDMA", "STALE", "LOSTWP",
+                                                            "LOSTSD", "FALSESD", "TORN",    "HANG",  "LOSTW"};
 inline constexpr std::string_view kSkip = "skip";
 
 struct Outcome {

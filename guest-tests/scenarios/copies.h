@@ -57,6 +57,8 @@ static inline void do_not_count_since(struct Copies before) {
   counting->left_out += read_copies().by_fork - before.by_fork;
 }
 
+static inline void count(long copies) { counting->left_out -= copies; }
+
 // -1: this kernel does not count copies.
 static inline long copies_counted(void) {
   struct Copies now = read_copies();
@@ -92,16 +94,12 @@ static inline void write_data_again(void) {
   }
 }
 
-// What the C library keeps for a thread.
-static inline void write_thread_again(void) {
-  const char* thread = __builtin_thread_pointer();
+// What the C library keeps for the thread, and its heap, which in glibc begins with that.
+static inline void write_heap_again(void) {
   write_again(&errno, &errno + 1);
 #ifdef __GLIBC__
-  enum { kThreadBytes = 2000 };
-#else
-  enum { kThreadBytes = 160 };
+  write_again(&errno, sbrk(0));
 #endif
-  write_again(thread, thread + kThreadBytes);
 }
 
 __attribute__((noinline)) static void warm_up(void) {
@@ -109,7 +107,7 @@ __attribute__((noinline)) static void warm_up(void) {
   stack[0] = 0;
   write_again(stack, (char*)environ + 1);
   write_data_again();
-  write_thread_again();
+  write_heap_again();
 }
 
 // Once, before the first fork.

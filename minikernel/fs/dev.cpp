@@ -5,6 +5,7 @@
 #include "fs/console.h"
 #include "fs/file.h"
 #include "fs/symlink.h"
+#include "fs/userfaultfd.h"
 #include "fs/vfs.h"
 #include "lib/assert.h"
 #include "lib/log.h"
@@ -92,10 +93,11 @@ struct KnownDevice {
   uint64_t device;
 };
 constexpr KnownDevice kDevices[] = {
-    {"/dev/null", make_device(1, 3)},    {"/dev/zero", make_device(1, 5)},
-    {"/dev/full", make_device(1, 7)},    {"/dev/random", make_device(1, 8)},
-    {"/dev/urandom", make_device(1, 9)}, {"/dev/kmsg", make_device(1, 11)},
-    {"/dev/tty", make_device(5, 0)},     {"/dev/console", make_device(5, 1)},
+    {"/dev/null", make_device(1, 3)},         {"/dev/zero", make_device(1, 5)},
+    {"/dev/full", make_device(1, 7)},         {"/dev/random", make_device(1, 8)},
+    {"/dev/urandom", make_device(1, 9)},      {"/dev/kmsg", make_device(1, 11)},
+    {"/dev/tty", make_device(5, 0)},          {"/dev/console", make_device(5, 1)},
+    {"/dev/userfaultfd", kUserfaultfdDevice},
 };
 
 struct Link {
@@ -129,6 +131,8 @@ Ref<Inode> make_device_file(uint64_t device) {
       return make<Random>(9u);
     case make_device(1, 11):
       return make<KernelLog>();
+    case kUserfaultfdDevice:
+      return make_userfaultfd_device();
   }
   return make_console(device);
 }

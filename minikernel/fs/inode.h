@@ -121,6 +121,13 @@ class Inode : public RefCounted {
   virtual Pfn cached_page(uint64_t) const { return 0; }
   bool page_cached(uint64_t index) const { return cached_page(index) != 0; }
 
+  // What userfaultfd needs of a file's pages; only files of which all is in memory have it (Linux's shmem).
+  virtual bool is_shmem() const { return false; }
+  virtual bool has_page(uint64_t index) const { return page_cached(index); }  // it is no hole
+  // Fills a hole; takes over the caller's reference. -EEXIST; -EFAULT: beyond the end; -ENOMEM. May be called
+  // with a page-table lock held.
+  virtual long add_page(uint64_t, Pfn) { return -EINVAL; }
+
   // For mmap(MAP_SHARED) with or without PROT_WRITE: -EPERM when a seal forbids it; else whether the area may
   // become writable later (VM_MAYWRITE), which is never more than the open file allows.
   virtual Result<bool> map_shared(bool) { return true; }

@@ -34,6 +34,7 @@ Ref<AddressSpace> AddressSpace::create() {
 }
 
 AddressSpace::~AddressSpace() {
+  Userfaultfd::forget(*this);
   {
     SpinlockGuard guard(list_lock);
     (previous_in_list_ != nullptr ? previous_in_list_->next_in_list_ : first_in_list) = next_in_list_;

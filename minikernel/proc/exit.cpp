@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "proc/fork.h"
 #include "proc/futex.h"
+#include "proc/job_control.h"
 #include "proc/task.h"
 
 namespace mk {
@@ -110,6 +111,7 @@ void end_process(Process& process, Process*& gone) {
   process.zombie = true;
   process.stopped = false;
   flush_signals_locked(process.pending);
+  if (process.tgid != kInitPid) leave_jobs_locked(process);
   give_children_away(process, gone);
   trace(TraceType::kTaskExit, process.tgid, shell_status(process.exit_status));
   if (notify_parent(process)) reap_into(gone, process);
@@ -174,6 +176,7 @@ void exit_memory(Task& task) {
 
 void do_exit(int status) {
   Task& task = current();
+  task.exiting = true;
   Process& process = *task.process;
   trace_event(task, PTRACE_EVENT_EXIT, static_cast<uint64_t>(status));
   {
@@ -210,11 +213,8 @@ void do_exit(int status) {
   drop_processes(gone);
   task.handlers.reset();
   task.process.reset();
-  if (is_init && last) {
-    init_has_ended(shell_status(process_status));
-  } else if (last) {
-    process_has_ended();
-  }
+  if (is_init && last) init_has_ended(shell_status(process_status));
+  if (!is_init && last) something_has_ended();
   schedule_dead();
 }
 

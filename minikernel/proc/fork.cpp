@@ -10,6 +10,7 @@
 #include "lib/assert.h"
 #include "lib/string.h"
 #include "mm/user_memory.h"
+#include "proc/job_control.h"
 #include "proc/kernel_stack.h"
 #include "proc/task.h"
 
@@ -49,6 +50,7 @@ Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal)
   SpinlockGuard guard(tasks_lock);
   process->group = parent.group;
   process->session = parent.session;
+  process->has_terminal = parent.has_terminal;
   process->uids = parent.uids;
   process->gids = parent.gids;
   process->exit_signal = flags & CLONE_PARENT ? parent.exit_signal : exit_signal;
@@ -205,6 +207,7 @@ Task* make_init_task(void (*entry)()) {
   task->pid = task->tgid = task->process->tgid = new_pid();
   KASSERT(task->pid == kInitPid);
   task->process->group = task->process->session = task->pid;
+  start_terminal_locked(*task->process);
   add_process(*task->process);
   add_thread(*task->process, *task);
   return task;

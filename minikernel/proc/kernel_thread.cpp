@@ -16,7 +16,7 @@ void run_thread() {
   task.handlers.reset();
   task.process.reset();
   __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
-  process_has_ended();
+  something_has_ended();
   schedule_dead();
 }
 

@@ -76,6 +76,7 @@ class Process : public RefCounted {
   Task* traced_leader = nullptr;  // the first thread while it is traced, also when it has ended
   bool has_executed = false;      // since fork (setpgid's EACCES)
   bool is_subreaper = false;
+  bool has_terminal = false;  // a controlling one (proc/job_control.h)
 
   // How it ends: once group_exit is set all its threads end with exit_status.
   bool group_exit = false;

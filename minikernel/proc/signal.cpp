@@ -10,6 +10,7 @@
 #include "arch/x86_64/trap_frame.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "proc/job_control.h"
 #include "proc/process.h"
 #include "proc/signal_frame.h"
 #include "proc/task.h"
@@ -168,17 +169,10 @@ void stay_stopped(const Task& task, Process& process) {
   sleep_until(process.continued, over, Sleep::kKillable);
 }
 
-// A process group whose members have no parent outside it in their session cannot be continued by a shell:
-// terminal stops do nothing there (POSIX's orphaned process group).
+// Terminal stops do nothing to those that no shell could continue.
 bool is_orphaned_group(int group) {
   SpinlockGuard guard(tasks_lock);
-  for (Process* process = next_process(0); process != nullptr; process = next_process(process->tgid)) {
-    const Process* parent = process->parent;
-    if (process->group != group || process->zombie) continue;
-    if (parent == nullptr) return false;  // init: whoever started the machine
-    if (parent->group != group && parent->session == process->session) return false;
-  }
-  return true;
+  return is_orphaned_group_locked(group);
 }
 
 // The default action, for signals that are not ignored by default.

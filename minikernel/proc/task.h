@@ -74,6 +74,7 @@ struct Task : public RefCounted {
   TrapFrame* frame = nullptr;  // of the system call that is running
   uint64_t start_ns = 0;
   uint64_t minor_faults = 0;
+  bool exiting = false;                   // in do_exit(): no fault waits for anybody
   uint64_t unimplemented_logged[8] = {};  // a bit for each system call that this program was told is missing
 
   // What its transfers have to know (Linux's kiocb flags): not to wait; to be of a ring, for which there is

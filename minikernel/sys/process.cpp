@@ -87,6 +87,7 @@ long sys_setsid() {
   for (Process* other = next_process(0); other != nullptr; other = other->next)
     if (other->group == self.tgid) return -EPERM;
   self.session = self.group = self.tgid;
+  self.has_terminal = false;
   return self.tgid;
 }
 

@@ -63,6 +63,8 @@ long sys_preadv2(int fd, UserAddress vector, uint64_t count, uint64_t offset, ui
 long sys_pwritev2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t unused, int flags);
 long sys_lseek(int fd, int64_t offset, unsigned whence);
 long sys_ioctl(int fd, unsigned command, uint64_t argument);
+// memfd.cpp
+long sys_userfaultfd(unsigned flags);
 // directories.cpp
 long sys_getdents64(int fd, UserAddress buffer, unsigned size);
 long sys_getcwd(UserAddress buffer, uint64_t size);

@@ -146,6 +146,7 @@ constexpr Table make_table() {
   h[__NR_sync] = call<sys_sync>;
   h[__NR_fsync] = call<sys_fsync>;
   h[__NR_syncfs] = call<sys_syncfs>;
+  h[__NR_userfaultfd] = call<sys_userfaultfd>;
   h[__NR_memfd_create] = call<sys_memfd_create>;
   h[__NR_flock] = call<sys_flock>;
   h[__NR_fdatasync] = call<sys_fsync>;

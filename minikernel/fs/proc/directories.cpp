@@ -132,7 +132,7 @@ class FdInfo final : public TextFile {
     char flags[16];
     unsigned value = file->flags | (info.files->close_on_exec(fd_) ? O_CLOEXEC : 0);
     unsigned digits = 0;
-    for (unsigned left = value; left != 0; left /= 8) ++digits;
+    for (unsigned left = value; left != 0 || digits == 0; left /= 8) ++digits;
     flags[digits] = 0;
     for (unsigned i = digits; i > 0; --i, value /= 8) flags[i - 1] = static_cast<char>('0' + value % 8);
     out.print("pos:\t%lu\nflags:\t0%s\nmnt_id:\t%u\nino:\t%lu\n", file->position, flags,

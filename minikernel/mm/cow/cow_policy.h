@@ -38,6 +38,10 @@ class CowPolicy {
   // Whether an entry whose area may be written again gets W at once (mprotect), or only when a write fault
   // asks.
   virtual bool writable_at_once(Pte now) const = 0;
+  // Whether nobody else has the page or a reference to it, as far as the policy can tell (UFFDIO_MOVE).
+  virtual bool owns(Pte now) const = 0;
+  // Whether the page stays soft-dirty when that is cleared: somebody may write it without an entry.
+  virtual bool stays_soft_dirty(Pte now) const = 0;
   // The reference that a copying fault takes from the old frame.
   virtual void drop_copied(Pfn pfn) const = 0;
 
