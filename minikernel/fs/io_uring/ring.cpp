@@ -16,18 +16,12 @@ Ring* first_in_list;
 // The running task's transfers do not wait meanwhile.
 class WithoutWaiting {
  public:
-  WithoutWaiting() : nowait_(current().nowait), for_ring_(current().io_for_ring) {
-    current().nowait = current().io_for_ring = true;
-  }
-  ~WithoutWaiting() {
-    current().nowait = nowait_;
-    current().io_for_ring = for_ring_;
-  }
+  WithoutWaiting() : before_(current().nowait) { current().nowait = true; }
+  ~WithoutWaiting() { current().nowait = before_; }
   WithoutWaiting(const WithoutWaiting&) = delete;
 
  private:
-  bool nowait_;
-  bool for_ring_;
+  bool before_;
 };
 
 bool links(const Request& request) { return request.sqe.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK); }

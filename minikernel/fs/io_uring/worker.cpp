@@ -24,7 +24,7 @@ bool Ring::start_thread() {
 }
 
 void Ring::thread_main(void* ring) {
-  current().nowait = current().io_for_ring = true;
+  current().nowait = true;
   Ref<Ring> own = Ref<Ring>::adopt(static_cast<Ring*>(ring));
   own->work();
 }
