@@ -132,6 +132,58 @@ static void over_fork(const char* what, bool parent_writes) {
   say("over fork, %s: ok", what);
 }
 
+// Without registering. The buffer is looked for when there is something to put into it; that of a file with
+// O_DIRECT may be taken at once.
+static void plain_buffers(void) {
+  char* page = map_anonymous(kPage, PROT_READ | PROT_WRITE);
+  ring_transfer(&ring, IORING_OP_READ, device[0], page, kPage, 0, 1);
+  CHECK_EQUAL(ring_submit(&ring, 0), 1);
+  CHECK(mmap(page, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page);
+  CHECK_EQUAL(write(device[1], "found", 5), 5);
+  RING_EXPECT(&ring, 1, 5);
+  CHECK(strcmp(page, "found") == 0);
+
+  // Nothing is lost when it is not there.
+  ring_transfer(&ring, IORING_OP_READ, device[0], page, kPage, 0, 2);
+  CHECK_EQUAL(ring_submit(&ring, 0), 1);
+  munmap(page, kPage);
+  CHECK_EQUAL(write(device[1], "stays", 5), 5);
+  RING_EXPECT(&ring, 2, -EFAULT);
+  char text[16] = "";
+  CHECK(read(device[0], text, sizeof text) == 5 && strcmp(text, "stays") == 0);
+
+  // More than is there, in two parts of which the second is not needed.
+  struct iovec parts[2] = {{text, 2}, {(void*)kPage, 10}};
+  ring_transfer(&ring, IORING_OP_READV, device[0], parts, 2, 0, 3);
+  CHECK_EQUAL(ring_submit(&ring, 0), 1);
+  CHECK_EQUAL(write(device[1], "xy", 2), 2);
+  RING_EXPECT(&ring, 3, 2);
+  CHECK(memcmp(text, "xyays", 5) == 0);
+
+  int direct[2];
+  CHECK(pipe2(direct, O_DIRECT) == 0);
+  page = map_anonymous(kPage, PROT_READ | PROT_WRITE);
+  page[0] = page[1] = 1;
+  ring_transfer(&ring, IORING_OP_READ, direct[0], page, 1, 0, 4);
+  CHECK_EQUAL(ring_submit(&ring, 0), 1);
+  pid_t child = fork();
+  if (child == 0) {
+    page[0] = 9;
+    _exit(0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  page[1] = 2;
+  CHECK_EQUAL(write(direct[1], "\3 and more", 10), 10);
+  RING_EXPECT(&ring, 4, 1);
+  CHECK_EQUAL(page[0], 3);
+  CHECK_EQUAL(page[1], 2);
+  close(direct[0]);
+  close(direct[1]);
+  munmap(page, kPage);
+  say("plain and direct buffers: ok");
+}
+
 static void registered_files(void) {
   int fds[3] = {device[0], -1, device[1]}, bad = 1000, some[2];
   char text[8] = "";
@@ -195,6 +247,7 @@ int main(void) {
   in_step();
   over_fork("nobody writes", false);
   over_fork("the parent writes", true);
+  plain_buffers();
   registered_files();
   probe();
   ring_free(&ring);
