@@ -50,7 +50,6 @@ static void setup_errors(void) {
   CHECK_EQUAL(ring_enter(fd, 0, 0, IORING_ENTER_GETEVENTS), 0);
   CHECK_EQUAL(ring_enter(fd, 10, 5, IORING_ENTER_GETEVENTS), 0);  // nothing to submit: nobody waits
   close(fd);
-  say("setup and errors: ok");
 }
 
 static void nops(void) {
@@ -93,7 +92,6 @@ static void nops(void) {
   CHECK_EQUAL(ring_submit(&ring, 0), 1);
   CHECK_EQUAL(ring_ready(&ring), 0);
   ring_free(&ring);
-  say("nops: ok");
 }
 
 static void files(void) {
@@ -170,7 +168,6 @@ static void files(void) {
   close(pipe_fds[0]);
   close(pipe_fds[1]);
   ring_free(&ring);
-  say("files and links: ok");
 }
 
 static void in_flight(void) {
@@ -254,7 +251,6 @@ static void in_flight(void) {
   close(fds[0]);
   close(fds[1]);
   ring_free(&ring);
-  say("in flight: ok");
 }
 
 static void waiting(void) {
@@ -304,7 +300,6 @@ static void waiting(void) {
   }));
   CHECK_EQUAL(caught.signal, SIGALRM);
   ring_free(&ring);
-  say("waiting: ok");
 }
 
 static void eventfd_is_told(void) {
@@ -334,15 +329,13 @@ static void eventfd_is_told(void) {
   close(event);
   close(memory);
   ring_free(&ring);
-  say("eventfd: ok");
 }
 
 int main(void) {
-  setup_errors();
-  nops();
-  files();
-  in_flight();
-  waiting();
-  eventfd_is_told();
+  static const struct RingTest tests[] = {
+      {setup_errors, "setup and errors: ok"}, {nops, "nops: ok"},       {files, "files and links: ok"},
+      {in_flight, "in flight: ok"},           {waiting, "waiting: ok"}, {eventfd_is_told, "eventfd: ok"},
+  };
+  ring_run(tests, sizeof tests / sizeof tests[0]);
   return 0;
 }

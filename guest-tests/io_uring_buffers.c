@@ -64,7 +64,6 @@ static void registering(void) {
   CHECK_FAILS(ring_register(ring.fd, IORING_UNREGISTER_BUFFERS, NULL, 0), ENXIO);
   munmap(memory, 4 * kPage);
   munmap(constant, kPage);
-  say("registering: ok");
 }
 
 // What a device does and what the program does to one page are in step.
@@ -97,11 +96,10 @@ static void in_step(void) {
   unregister_buffers();
   CHECK_EQUAL(write(device[1], "later", 6), 6);
   RING_EXPECT(&ring, 5, 6);
-  say("device and program: ok");
 }
 
 // Over a fork the pinned page stays with the one who pinned it, whoever writes first.
-static void over_fork(const char* what, bool parent_writes) {
+static void over_fork(bool parent_writes) {
   char* page = map_anonymous(kPage, PROT_READ | PROT_WRITE);
   page[0] = 1;
   page[1] = 1;
@@ -129,7 +127,6 @@ static void over_fork(const char* what, bool parent_writes) {
   close(go[1]);
   unregister_buffers();
   munmap(page, kPage);
-  say("over fork, %s: ok", what);
 }
 
 // Without registering. The buffer is looked for when there is something to put into it; that of a file with
@@ -181,7 +178,6 @@ static void plain_buffers(void) {
   close(direct[0]);
   close(direct[1]);
   munmap(page, kPage);
-  say("plain and direct buffers: ok");
 }
 
 static void registered_files(void) {
@@ -219,7 +215,6 @@ static void registered_files(void) {
   RING_EXPECT(&ring, 4, 6);
   close(some[1]);
   CHECK_EQUAL(ring_register(ring.fd, IORING_UNREGISTER_FILES, NULL, 0), 0);
-  say("registered files: ok");
 }
 
 static void probe(void) {
@@ -237,19 +232,32 @@ static void probe(void) {
     CHECK_EQUAL(answer.ops[i].op, i);
     CHECK(answer.ops[i].flags & IO_URING_OP_SUPPORTED);
   }
-  say("probe: ok");
 }
 
-int main(void) {
+static void nobody_writes(void) { over_fork(false); }
+static void the_parent_writes(void) { over_fork(true); }
+
+static void begin(void) {
   ring = ring_make(8, 0, 0);
   CHECK(pipe(device) == 0);
   registering();
-  in_step();
-  over_fork("nobody writes", false);
-  over_fork("the parent writes", true);
-  plain_buffers();
-  registered_files();
+}
+
+static void end(void) {
   probe();
   ring_free(&ring);
+}
+
+int main(void) {
+  static const struct RingTest tests[] = {
+      {begin, "registering: ok"},
+      {in_step, "device and program: ok"},
+      {nobody_writes, "over fork, nobody writes: ok"},
+      {the_parent_writes, "over fork, the parent writes: ok"},
+      {plain_buffers, "plain and direct buffers: ok"},
+      {registered_files, "registered files: ok"},
+      {end, "probe: ok"},
+  };
+  ring_run(tests, sizeof tests / sizeof tests[0]);
   return 0;
 }

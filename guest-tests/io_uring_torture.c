@@ -86,7 +86,6 @@ static void threads_share_a_ring(void) {
   }
   CHECK_EQUAL(bytes_read, bytes_written);
   ring_free(&shared);
-  say("threads that share a ring: every request has one completion, every byte was read once");
 }
 
 // A ring with buffers, and all kinds of things in flight; what the child does with it then is up to `how`.
@@ -167,7 +166,6 @@ static void processes_die(void) {
     CHECK(waitpid(children[i], &status, 0) == children[i]);
     CHECK_EQUAL(status, i % 6 == 5 ? SIGKILL : 0);
   }
-  say("processes that die with requests in flight: %d", kProcesses);
 }
 
 // A parent and its child use one ring: what one has in flight ends with it, what the other has stays.
@@ -191,20 +189,27 @@ static void ring_of_two(void) {
   ring_free(&ring);
   close(fds[0]);
   close(fds[1]);
-  say("a ring of two processes: ok");
+}
+
+// The end of the program comes with requests in flight.
+static void leave_some(void) {
+  struct Ring ring = ring_make(8, 0, 0);
+  int fds[2];
+  CHECK(pipe(fds) == 0);
+  char* memory = map_anonymous(4 * kPage, PROT_READ | PROT_WRITE);
+  for (int i = 0; i < 4; ++i) ring_transfer(&ring, IORING_OP_READ, fds[0], memory + i * kPage, kPage, 0, 1);
+  CHECK_EQUAL(ring_submit(&ring, 0), 4);
 }
 
 int main(int argc, char** argv) {
   if (argc > 1) return strcmp(argv[1], "after-exec") == 0 ? 0 : 1;
-  threads_share_a_ring();
-  processes_die();
-  ring_of_two();
-  // The end comes with requests in flight.
-  struct Ring ring = ring_make(8, 0, 0);
-  int fds[2];
-  CHECK(pipe(fds) == 0);
-  for (int i = 0; i < 4; ++i)
-    ring_transfer(&ring, IORING_OP_READ, fds[0], map_anonymous(kPage, PROT_READ | PROT_WRITE), kPage, 0, 1);
-  CHECK_EQUAL(ring_submit(&ring, 0), 4);
+  static const struct RingTest tests[] = {
+      {threads_share_a_ring,
+       "threads share a ring: each request has one completion, each byte was read once"},
+      {processes_die, "processes die with requests in flight: ok"},
+      {ring_of_two, "a ring of two processes: ok"},
+      {leave_some, "the program ends with requests in flight"},
+  };
+  ring_run(tests, sizeof tests / sizeof tests[0]);
   return 0;
 }
