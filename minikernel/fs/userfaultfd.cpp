@@ -6,6 +6,7 @@
 #include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
 #include "lib/string.h"
+#include "mm/cow/cow_policy.h"
 #include "mm/user_memory.h"
 #include "mm/userfaultfd.h"
 #include "proc/task.h"
@@ -118,15 +119,17 @@ long UserfaultfdFile::ioctl(File&, unsigned command, uint64_t argument) {
 
 // What cannot be had is answered with zeros.
 long UserfaultfdFile::choose_api(uint64_t argument) {
+  constexpr uint64_t kNeedMarkers = uffd::kFeatureWpUnpopulated | uffd::kFeatureWpAsync;
+  uint64_t known = cow().marks_unpopulated() ? uffd::kFeatures : uffd::kFeatures & ~kNeedMarkers;
   uffdio_api api;
   if (!get_user(api, argument)) return -EFAULT;
-  if (api.api != UFFD_API || (api.features & ~uffd::kFeatures)) {
+  if (api.api != UFFD_API || (api.features & ~known)) {
     api = {};
     return put_user(argument, api) ? -EINVAL : -EFAULT;
   }
   uint64_t features = api.features;
   if (features & uffd::kFeatureWpAsync) features |= uffd::kFeatureWpUnpopulated;
-  api.features = uffd::kFeatures;
+  api.features = known;
   api.ioctls = UFFD_API_IOCTLS;
   if (!put_user(argument, api)) return -EFAULT;
   if (context_->choose_features(features)) return 0;

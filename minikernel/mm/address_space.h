@@ -277,10 +277,10 @@ class AddressSpace : public RefCounted {
   Pte new_page_entry(const Vma& vma, Pfn pfn, uint64_t bits = 0);
   // References (mm/gup.cpp), with mmap_lock held for reading. 1: a monitor of userfaultfd has to be waited
   // for.
-  long follow_page(uint64_t address, PageRef& ref, UserfaultWait& wait);
-  long read_page_locked(uint64_t address, void* out, size_t bytes, unsigned follow, UserfaultWait& wait);
+  long follow_page(uint64_t address, PageRef& ref, UserfaultWait* wait);
+  long read_page_locked(uint64_t address, void* out, size_t bytes, unsigned follow, UserfaultWait* wait);
   template <typename Try>
-  long with_monitors(uint64_t address, Try attempt);
+  long with_monitors(uint64_t address, unsigned follow, Try attempt);
 
   bool expand_stack(Vma& vma, uint64_t address);
   Pfn fault_in(uint64_t address, Access access);

@@ -48,7 +48,7 @@ bool is_zero_page(Pte entry) { return entry.special() && entry.pfn() == zero_pag
 }  // namespace
 
 // Linux's follow_page_pte() and faultin_page(), until one of them is done.
-long AddressSpace::follow_page(uint64_t address, PageRef& ref, UserfaultWait& wait) {
+long AddressSpace::follow_page(uint64_t address, PageRef& ref, UserfaultWait* wait) {
   bool write = ref.flags & kFollWrite;
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr || !may_follow(*vma, ref.flags)) return -EFAULT;
@@ -73,7 +73,7 @@ long AddressSpace::follow_page(uint64_t address, PageRef& ref, UserfaultWait& wa
       }
       if (allowed) return cow().take_reference(*this, *vma, entry, ref);
     }
-    FaultOutcome outcome = handle_mm_fault(*vma, address, write ? Access::kWrite : Access::kRead, &wait);
+    FaultOutcome outcome = handle_mm_fault(*vma, address, write ? Access::kWrite : Access::kRead, wait);
     faulted = true;
     if (long error = error_of(outcome); error != 0) return error;
   }
@@ -81,7 +81,7 @@ long AddressSpace::follow_page(uint64_t address, PageRef& ref, UserfaultWait& wa
 
 // Under the page-table lock the page stays what it is.
 long AddressSpace::read_page_locked(uint64_t address, void* out, size_t bytes, unsigned follow,
-                                    UserfaultWait& wait) {
+                                    UserfaultWait* wait) {
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr || !may_follow(*vma, follow)) return -EFAULT;
   while (true) {
@@ -94,20 +94,20 @@ long AddressSpace::read_page_locked(uint64_t address, void* out, size_t bytes, u
         return 0;
       }
     }
-    FaultOutcome outcome = handle_mm_fault(*vma, page_align_down(address), Access::kRead, &wait);
+    FaultOutcome outcome = handle_mm_fault(*vma, page_align_down(address), Access::kRead, wait);
     if (long error = error_of(outcome); error != 0) return error;
   }
 }
 
 // As often as a monitor has to be waited for, which is done without the lock.
 template <typename Try>
-long AddressSpace::with_monitors(uint64_t address, Try attempt) {
+long AddressSpace::with_monitors(uint64_t address, unsigned follow, Try attempt) {
   while (true) {
     UserfaultWait wait(address, false);
     long result;
     {
       MmapReadGuard guard(mmap_lock_);
-      result = attempt(wait);
+      result = attempt(follow & kFollNoWait ? nullptr : &wait);
     }
     if (result != kWaitForMonitor) return result;
     if (long slept = wait.sleep(Sleep::kInterruptible); slept < 0) return slept;
@@ -115,12 +115,11 @@ long AddressSpace::with_monitors(uint64_t address, Try attempt) {
 }
 
 long AddressSpace::read_page(uint64_t address, void* out, size_t bytes, unsigned follow) {
-  return with_monitors(
-      address, [&](UserfaultWait& wait) { return read_page_locked(address, out, bytes, follow, wait); });
+  return with_monitors(address, follow, [&](UserfaultWait* wait) { return read_page_locked(address, out, bytes, follow, wait); });
 }
 
 long AddressSpace::get_page(uint64_t address, PageRef& ref) {
-  return with_monitors(address, [&](UserfaultWait& wait) { return follow_page(address, ref, wait); });
+  return with_monitors(address, ref.flags, [&](UserfaultWait* wait) { return follow_page(address, ref, wait); });
 }
 
 long get_user_pages(AddressSpace& mm, uint64_t address, size_t count, unsigned flags, PageRef* out) {
@@ -165,10 +164,10 @@ long access_process_memory(AddressSpace& mm, uint64_t address, void* buffer, siz
     char* here = static_cast<char*>(buffer) + done;
     if (flags & kFollWrite) {
       PageRef page;
-      if (get_user_pages(mm, at, 1, flags | kFollGet, &page) != 1) break;
+      if (get_user_pages(mm, at, 1, flags | kFollGet | kFollNoWait, &page) != 1) break;
       memcpy(static_cast<char*>(page_bytes(page)) + at % kPageSize, here, part);
       put_user_page(page);
-    } else if (mm.read_page(at, here, part, flags) < 0) {
+    } else if (mm.read_page(at, here, part, flags | kFollNoWait) < 0) {
       break;
     }
     done += part;

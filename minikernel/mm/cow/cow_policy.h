@@ -42,6 +42,8 @@ class CowPolicy {
   virtual bool owns(Pte now) const = 0;
   // Whether the page stays soft-dirty when that is cleared: somebody may write it without an entry.
   virtual bool stays_soft_dirty(Pte now) const = 0;
+  // Write protection of userfaultfd can be asked for pages that are not there yet (WP_UNPOPULATED, Linux 6.4).
+  virtual bool marks_unpopulated() const { return true; }
   // The reference that a copying fault takes from the old frame.
   virtual void drop_copied(Pfn pfn) const = 0;
 

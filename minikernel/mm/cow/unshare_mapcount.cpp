@@ -11,6 +11,7 @@ namespace {
 class UnshareMapcountCow final : public ClassicalCow {
  public:
   const char* name() const override { return "unshare-mapcount"; }
+  bool marks_unpopulated() const override { return false; }  // markers came with 5.19
   bool may_reuse(AddressSpace&, const Vma&, Pte now, uint64_t&) const override {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && mapped(frame) == 1;
