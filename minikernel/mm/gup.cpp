@@ -43,6 +43,12 @@ long error_of(FaultOutcome outcome) {
   }
 }
 
+// A debugger does not wait for a monitor: what the monitor guards is refused (Linux's __access_remote_vm,
+// which faults without FAULT_FLAG_ALLOW_RETRY).
+UserfaultWait* who_waits(unsigned follow, UserfaultWait& wait) {
+  return follow & kFollForce ? nullptr : &wait;
+}
+
 bool is_zero_page(Pte entry) { return entry.special() && entry.pfn() == zero_page_pfn(); }
 
 }  // namespace
@@ -73,7 +79,8 @@ long AddressSpace::follow_page(uint64_t address, PageRef& ref, UserfaultWait& wa
       }
       if (allowed) return cow().take_reference(*this, *vma, entry, ref);
     }
-    FaultOutcome outcome = handle_mm_fault(*vma, address, write ? Access::kWrite : Access::kRead, &wait);
+    FaultOutcome outcome =
+        handle_mm_fault(*vma, address, write ? Access::kWrite : Access::kRead, who_waits(ref.flags, wait));
     faulted = true;
     if (long error = error_of(outcome); error != 0) return error;
   }
@@ -94,7 +101,8 @@ long AddressSpace::read_page_locked(uint64_t address, void* out, size_t bytes, u
         return 0;
       }
     }
-    FaultOutcome outcome = handle_mm_fault(*vma, page_align_down(address), Access::kRead, &wait);
+    FaultOutcome outcome =
+        handle_mm_fault(*vma, page_align_down(address), Access::kRead, who_waits(follow, wait));
     if (long error = error_of(outcome); error != 0) return error;
   }
 }
