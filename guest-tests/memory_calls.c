@@ -3,6 +3,7 @@
 // The memory calls beside mmap's family: mincore, msync, the mlock family, protection keys, and the flags of
 // mmap and mprotect that few use.
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "areas.h"
 
@@ -149,6 +150,38 @@ static void all_locked(char* unused) {
   unmap_apart(memory, 4);
 }
 
+// RLIMIT_MEMLOCK is for those who are not root.
+static void limited_locks(char* unused) {
+  (void)unused;
+  char* memory = map_apart(8, kReadWrite, kAnonymous);
+  struct rlimit limit = {4 * kPage, 4 * kPage};
+  CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+  CHECK(mlock(memory, 8 * kPage) == 0 && munlock(memory, 8 * kPage) == 0);
+  CHECK_EQUAL(syscall(SYS_setresuid, 1000, 1000, 1000), 0);
+  CHECK_FAILS(mlock(memory, 5 * kPage), ENOMEM);
+  CHECK(mlock(memory, 3 * kPage) == 0);
+  CHECK(mlock(memory + kPage, 3 * kPage) == 0);  // two of them are locked already
+  CHECK_FAILS(mlock(memory + 4 * kPage, kPage), ENOMEM);
+  CHECK_FAILS((long)mmap(NULL, kPage, kReadWrite, kAnonymous | MAP_LOCKED, -1, 0), EAGAIN);
+  CHECK_FAILS((long)mremap(memory, 4 * kPage, 5 * kPage, MREMAP_MAYMOVE), EAGAIN);
+  CHECK_FAILS(mlockall(MCL_CURRENT), ENOMEM);
+  CHECK(munlock(memory, kPage) == 0);
+  CHECK(mlockall(MCL_FUTURE) == 0);
+  char* more = mmap(NULL, kPage, kReadWrite, kAnonymous, -1, 0);
+  CHECK(more != MAP_FAILED);
+  CHECK_FAILS((long)mmap(NULL, kPage, kReadWrite, kAnonymous, -1, 0), EAGAIN);
+  long end = syscall(SYS_brk, 0);
+  CHECK_EQUAL(syscall(SYS_brk, end + 8 * kPage), end);
+  CHECK(munlockall() == 0);
+  limit.rlim_cur = 0;
+  CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+  CHECK_FAILS(mlock(memory, kPage), EPERM);
+  CHECK_FAILS(mlockall(MCL_CURRENT), EPERM);
+  // musl makes ENOMEM of it.
+  CHECK_EQUAL(raw_syscall(SYS_mmap, 0, kPage, kReadWrite, kAnonymous | MAP_LOCKED, -1, 0), -EPERM);
+  CHECK(munlock(memory, kPage) == 0);
+}
+
 static void low(void) {
   char* memory = mmap(NULL, 4 * kPage, kReadWrite, kAnonymous | MAP_32BIT, -1, 0);
   CHECK(memory != MAP_FAILED);
@@ -228,6 +261,8 @@ int main(void) {
   synced();
   locked();
   in_a_child(all_locked, NULL);
+  in_a_child(limited_locks, NULL);
+  say("locks limited");
   low();
   refused();
   grows_down();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Asks for memory in every way, and takes no for an answer: each call gives what was asked for, or ENOMEM (EAGAIN from
-// fork) and changes nothing. Whatever happens, what was there keeps its contents. Run by tools/test-out-of-memory, which
-// lets one allocation after the other fail; on Linux, and here without that, nothing is refused.
+// Asks for memory in every way, and takes no for an answer: each call gives what was asked for, or ENOMEM
+// (EAGAIN from fork) and changes nothing. Whatever happens, what was there keeps its contents. Run by
+// tools/test-out-of-memory, which lets one allocation after the other fail; on Linux, and here without that,
+// nothing is refused.
 #include <sys/wait.h>
 
 #include "check.h"
@@ -15,13 +16,12 @@ static int refused;
 static bool is_refusal(void) { return errno == ENOMEM || errno == EAGAIN; }
 
 // Counts a refusal; anything else that is not success ends the test.
-#define GETS(condition)                      \
-  ({                                         \
-    errno = 0;                               \
-    bool got = (condition);                  \
-    if (!got) CHECK(is_refusal());           \
-    refused += !got;                         \
-    got;                                     \
+#define GETS(condition)            \
+  ({                               \
+    bool got = (condition);        \
+    if (!got) CHECK(is_refusal()); \
+    refused += !got;               \
+    got;                           \
   })
 
 static void check_memory(void) {

@@ -41,6 +41,9 @@ add_tool_test(guest.qemu.4_cpus 1200 ${tools}/compare-guests --cpus 4 --library 
 add_tool_test(guest.out_of_memory.pte 900 ${tools}/test-out-of-memory --cow pte)
 add_tool_test(guest.out_of_memory.others 900 ${tools}/test-out-of-memory --cow mapcount --cow page-count
   --cow unshare-mapcount --cow anon-exclusive --cow pte-group --step 7)
+# Every copy-on-write scenario under every policy is as guest-tests/scenarios/expected.json says.
+add_tool_test(guest.matrix 900 $<TARGET_FILE:mmuscope> matrix)
+add_tool_test(guest.matrix_cpus 900 $<TARGET_FILE:mmuscope> matrix --cpus 4)
 foreach(tool determinism limits formats frame-touches readme gdb debug)
   add_tool_test(guest.${tool} 600 ${tools}/test-${tool})
 endforeach()

@@ -22,6 +22,7 @@
 #include "proc/exec.h"
 #include "proc/fork.h"
 #include "proc/kernel_stack.h"
+#include "proc/kernel_thread.h"
 #include "proc/task.h"
 
 namespace mk {
@@ -106,7 +107,7 @@ void kill_everybody() {
 
 bool everybody_has_ended() {
   SpinlockGuard guard(tasks_lock);
-  return task_count() == 0;
+  return task_count() == 0 && kernel_threads() == 0;
 }
 
 void tell_statistics() {
@@ -128,8 +129,13 @@ void tell_statistics() {
 
 void init_has_ended(int status) {
   kill_everybody();
-  __atomic_store_n(&init_status, static_cast<uint32_t>(status) | kEnded, __ATOMIC_RELEASE);
+  __atomic_store_n(&init_status, static_cast<uint32_t>(status) | kEnded, __ATOMIC_SEQ_CST);
   apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
+}
+
+void something_has_ended() {
+  if (__atomic_load_n(&init_status, __ATOMIC_ACQUIRE) != 0)
+    apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
 }
 
 void end_when_init_has() {

@@ -10,6 +10,8 @@ inline constexpr int kInitPid = 1;
 
 // By init's last thread; `status` as a shell shows it.
 void init_has_ended(int status);
+// By whoever was the last of a process, or of the kernel's threads: what the boot CPU may be waiting for.
+void something_has_ended();
 // By the boot CPU when it idles. Does not come back once everybody has ended.
 void end_when_init_has();
 

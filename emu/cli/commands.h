@@ -19,6 +19,7 @@ inline constexpr int kStatusInterrupted = 130;
 void add_run(CLI::App& app, int* status);
 void add_gdb(CLI::App& app, int* status);
 void add_debug(CLI::App& app, int* status);
+void add_matrix(CLI::App& app, int* status);
 void add_pack(CLI::App& app, int* status);
 void add_faults(CLI::App& app, int* status);
 void add_tlb(CLI::App& app, int* status);

@@ -57,18 +57,30 @@ Expected<void> write_file(const fs::path& path, const std::string& text) {
   return write_file(path, std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
 }
 
-Expected<fs::path> find_kernel() {
+namespace {
+
+// What belongs to this program: beside it (build folder), or below ../share/mmuscope (installed).
+Expected<fs::path> find_own(const char* built, const char* installed, const std::string& advice) {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (error)
-    return fail(ErrorKind::kUsage, "cannot tell where this program lies: name a kernel with --kernel");
-  const fs::path places[] = {program.parent_path() / "minikernel.elf",
-                             program.parent_path().parent_path() / "share" / "mmuscope" / "minikernel.elf"};
+  if (error) return fail(ErrorKind::kUsage, "cannot tell where this program lies: " + advice);
+  const fs::path places[] = {program.parent_path() / built,
+                             program.parent_path().parent_path() / "share" / "mmuscope" / installed};
   for (const fs::path& place : places)
     if (fs::exists(place, error)) return place;
-  return fail(
-      ErrorKind::kUsage,
-      places[0].string() + " is missing: build the target minikernel.elf, or name a kernel with --kernel");
+  return fail(ErrorKind::kUsage, places[0].string() + " is missing: " + advice);
+}
+
+}  // namespace
+
+Expected<fs::path> find_kernel() {
+  return find_own("minikernel.elf", "minikernel.elf",
+                  "build the target minikernel.elf, or name a kernel with --kernel");
+}
+
+Expected<fs::path> find_scenarios() {
+  return find_own("guest-tests/scenarios", "scenarios",
+                  "build the target guest_tests, or name a folder with --programs");
 }
 
 }  // namespace mmuscope::cli

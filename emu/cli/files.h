@@ -24,5 +24,8 @@ Expected<void> write_file(const std::filesystem::path& path, const std::string& 
 // The kernel that belongs to this program: beside it (build folder), or in ../share/mmuscope (installed).
 // kUsage.
 Expected<std::filesystem::path> find_kernel();
+// The folder of the scenario programs: guest-tests/scenarios beside it, or ../share/mmuscope/scenarios.
+// kUsage.
+Expected<std::filesystem::path> find_scenarios();
 
 }  // namespace mmuscope::cli

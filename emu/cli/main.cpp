@@ -70,6 +70,7 @@ int main_of(int argc, char** argv) {
   add_tlb(app, &status);
   add_walk(app, &status);
   add_stats(app, &status);
+  add_matrix(app, &status);
   add_pack(app, &status);
   if (argc > 2 && (std::string_view(argv[1]) == "run" || std::string_view(argv[1]) == "pack"))
     hide_separator(argc - 2, argv + 2);

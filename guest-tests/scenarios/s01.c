@@ -4,41 +4,29 @@
 #include "tap.h"
 
 struct Seen {
-  int child_before, child_after, parent_after;
+  int child_before, child_after;
 };
 
 int main(void) {
-  tap_plan(3);
-  counting_starts();
-  struct Seen* seen =
-      mmap(NULL, kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  MUST(seen != MAP_FAILED);
-  char* x = private_pages(1);
+  scenario(3);
+  struct Seen* seen = shared_page();
   struct Turns turns = make_turns();
+  char* x = private_pages(1);
   put(x, 1);
-  pid_t pid = fork();
-  MUST(pid >= 0);
+  pid_t pid = fork_warmly();
   if (pid == 0) {
-    warm_up();
     seen->child_before = at(x);
     pass(turns.to_parent);
     await(turns.to_child);
-    count_on();
     seen->child_after = at(x);
-    count_off();
     _exit(0);
   }
-  warm_up();
   await(turns.to_parent);
-  count_on();
   put(x, 2);
-  seen->parent_after = at(x);
-  count_off();
   pass(turns.to_child);
   child_ended_well(pid);
-  ok(seen->child_before == 1, "the child gets what the parent had");
-  ok(seen->child_after == 1, "the child does not see what the parent writes after fork");
-  ok(seen->parent_after == 2, "the parent sees what it has written");
-  tell_copies();
-  return tap_end();
+  expect(seen->child_before == 1, kLostW, "the child has what the parent had");
+  expect(seen->child_after == 1, kLeak, "the child does not see what the parent writes after the fork");
+  expect(at(x) == 2, kLostW, "the parent reads what it has written");
+  return verdict();
 }

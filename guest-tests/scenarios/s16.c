@@ -6,28 +6,22 @@
 enum { kPages = 64 };
 
 int main(void) {
-  tap_plan(2);
-  counting_starts();
+  scenario(2);
+  bool* child_read_all = shared_page();
   char* memory = private_pages(kPages);
   for (int i = 0; i < kPages; i++) put(memory + i * kPage, i);
-  pid_t pid = fork();
-  MUST(pid >= 0);
+  pid_t pid = fork_warmly();
   if (pid == 0) {
-    bool same = true;
-    for (int i = 0; i < kPages; i++) same = same && at(memory + i * kPage) == i;
-    _exit(same ? 0 : 1);
+    *child_read_all = true;
+    for (int i = 0; i < kPages; i++) *child_read_all &= at(memory + i * kPage) == i;
+    _exit(0);
   }
-  int status;
-  MUST(waitpid(pid, &status, 0) == pid);
-  ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child has read what the parent had");
-  warm_up();
-  count_on();
+  child_ended_well(pid);
   for (int i = 0; i < kPages; i++) put(memory + i * kPage + 1, i + 1);
-  count_off();
   bool right = true;
   for (int i = 0; i < kPages; i++)
-    right = right && at(memory + i * kPage) == i && at(memory + i * kPage + 1) == i + 1;
-  ok(right, "the parent reads what it has written, old and new");
-  tell_copies();
-  return tap_end();
+    right &= at(memory + i * kPage) == i && at(memory + i * kPage + 1) == i + 1;
+  expect(*child_read_all, kLostW, "the child has what the parent had");
+  expect(right, kLostW, "the parent reads what it has written, before and after");
+  return verdict();
 }

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What the scenario programs share: reports in TAP, and the kernel's count of page copies.
+// What the scenario programs share: a report in TAP that ends with a verdict, and two processes that take
+// turns.
 //
-// Each scenario is a self-test as for Linux: it observes values and knows nothing of how the kernel does it.
-// The copies are a diagnostic line, `# copies: N`, because Linux has no counter for them.
+// Each scenario is a self-test as for Linux: it observes values and events, and knows nothing of how the
+// kernel decides. The first expectation that does not hold gives the verdict; a wrong behaviour of the kernel
+// is a verdict and never a crash or a hang. The last lines are for programs (mmuscope matrix):
+//   # verdict: ok | LEAK | ... | skip REASON
+//   # copies: N | not counted here
 #pragma once
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,12 +21,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { kPage = 4096 };
+#include "copies.h"
 
-static int tap_tests, tap_failed;
+// What can go wrong.
+enum Verdict {
+  kOk,
+  kLeak,     // somebody reads what he must not
+  kLostDma,  // what a device writes and what the process reads and writes are two pages
+  kStale,    // a device reads another page than the process writes
+  kLostWp,   // a write to a protected page was not told
+  kLostSd,   // a page was written and is not marked as written
+  kFalseSd,  // a page is marked as written that nobody has written
+  kTorn,     // a child sees the later of two writes without the earlier
+  kHang,     // nothing happens any more
+  kLostW,    // a process does not read what it has written itself
+};
+
+static const char* const kVerdictNames[] = {"ok",     "LEAK",    "LOSTDMA", "STALE", "LOSTWP",
+                                            "LOSTSD", "FALSESD", "TORN",    "HANG",  "LOSTW"};
+
+enum { kPatience = 20 };  // seconds, of which no scenario needs one
+
+static int tap_tests, tap_planned;
+static enum Verdict tap_verdict;
+static volatile pid_t tap_child;  // ends with us, and we with it
 
 __attribute__((format(printf, 1, 2))) static inline void tap_line(const char* format, ...) {
   char line[300];
@@ -34,14 +61,26 @@ __attribute__((format(printf, 1, 2))) static inline void tap_line(const char* fo
   if (write(1, line, (size_t)length) != length) _exit(111);
 }
 
-static inline void tap_plan(int tests) {
-  tap_line("TAP version 13");
-  tap_line("1..%d", tests);
+static inline void tell_verdict(const char* verdict) {
+  long copies = copies_counted();
+  tap_line("# verdict: %s", verdict);
+  if (copies < 0) {
+    tap_line("# copies: not counted here");
+  } else {
+    tap_line("# copies: %ld", copies);
+  }
 }
 
-static inline void ok(bool good, const char* what) {
-  tap_line("%s %d - %s", good ? "ok" : "not ok", ++tap_tests, what);
-  if (!good) tap_failed++;
+static inline void end_child(void) {
+  if (tap_child > 0) kill(tap_child, SIGKILL);
+}
+
+static inline void patience_is_over(int number) {
+  (void)number;
+  end_child();
+  tap_line("not ok %d - it comes to an end", ++tap_tests);
+  tell_verdict(kVerdictNames[kHang]);
+  _exit(1);
 }
 
 // What a scenario needs, but does not test.
@@ -49,106 +88,54 @@ static inline void ok(bool good, const char* what) {
   do {                                                                                            \
     if (!(condition)) {                                                                           \
       tap_line("Bail out! %s:%d: %s (%s)", __FILE_NAME__, __LINE__, #condition, strerror(errno)); \
+      end_child();                                                                                \
       _exit(2);                                                                                   \
     }                                                                                             \
   } while (0)
 
-static inline int tap_end(void) { return tap_failed ? 1 : 0; }
+// First of all: so many expectations will be told. Copies are counted from here to the verdict, but for those
+// that any fork causes.
+static inline void scenario(int expectations) {
+  tap_line("TAP version 13");
+  signal(SIGALRM, patience_is_over);
+  alarm(kPatience);
+  tap_planned = expectations;
+  MUST(counting_begins());
+}
+
+// This kernel, or this machine's configuration of it, has not what the scenario needs.
+__attribute__((noreturn)) static inline void skip(const char* reason) {
+  end_child();
+  tap_line("1..0 # SKIP %s", reason);
+  tap_line("# verdict: skip %s", reason);
+  _exit(0);
+}
+
+static inline void expect(bool holds, enum Verdict otherwise, const char* what) {
+  if (tap_tests == 0) tap_line("1..%d", tap_planned);
+  tap_line("%s %d - %s", holds ? "ok" : "not ok", ++tap_tests, what);
+  if (!holds && tap_verdict == kOk) tap_verdict = otherwise;
+}
+
+static inline int verdict(void) {
+  tell_verdict(kVerdictNames[tap_verdict]);
+  return tap_verdict == kOk ? 0 : 1;
+}
 
 static inline int at(const volatile char* address) { return *address; }
 static inline void put(volatile char* address, int value) { *address = (char)value; }
 
-static inline char* private_pages(size_t pages) {
-  char* memory = mmap(NULL, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static inline void* memory_of(size_t pages, int flags) {
+  void* memory = mmap(NULL, pages * kPage, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
   MUST(memory != MAP_FAILED);
   return memory;
 }
-
-// ---- Copies
-// -------------------------------------------------------------------------------------------------
-//
-// The numbers are read around the accesses of the recipe alone, by whoever does them, and written where all
-// processes see them. Buffer and sums are shared memory and the stack is warmed, so that counting copies
-// nothing.
-
-struct Counting {
-  char text[32 * 1024];  // of /proc/vmstat
-  long before, sum;
-  bool counted;
-};
-
-static struct Counting* counting;
-static int vmstat = -1;
-
-static inline long copies_so_far(void) {
-  ssize_t bytes = vmstat < 0 ? 0 : pread(vmstat, counting->text, sizeof counting->text - 1, 0);
-  if (bytes <= 0) return -1;
-  counting->text[bytes] = 0;
-  for (char* line = counting->text; line; line = strchr(line, '\n')) {
-    line += *line == '\n';
-    if (strncmp(line, "cow_copy ", 9) == 0) return atol(line + 9);
-    if (!*line) break;
-  }
-  return -1;
-}
-
-static inline void counting_starts(void) {  // once, before the first fork
-  counting =
-      mmap(NULL, sizeof *counting, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  MUST(counting != MAP_FAILED);
-  vmstat = open("/proc/vmstat", O_RDONLY);
-  counting->counted = copies_so_far() >= 0;
-}
-
-static inline void write_again(const volatile void* from, const volatile void* to) {
-  for (uintptr_t page = (uintptr_t)from & -(uintptr_t)kPage; page < (uintptr_t)to; page += kPage) {
-    volatile char* byte = (volatile char*)(page < (uintptr_t)from ? (uintptr_t)from : page);
-    *byte = *byte;
-  }
-}
-
-static inline void count_on(void) { counting->before = copies_so_far(); }
-
-// .data and .bss, without what is read-only after relocation.
-static inline void write_data_again(void) {
-  extern const char __ehdr_start[];
-  const Elf64_Ehdr* header = (const Elf64_Ehdr*)__ehdr_start;
-  const Elf64_Phdr* segments = (const Elf64_Phdr*)(__ehdr_start + header->e_phoff);
-  uintptr_t read_only = 0;
-  for (int i = 0; i < header->e_phnum; i++) {
-    if (segments[i].p_type == PT_GNU_RELRO) read_only = segments[i].p_vaddr + segments[i].p_memsz;
-  }
-  for (int i = 0; i < header->e_phnum; i++) {
-    if (segments[i].p_type != PT_LOAD || !(segments[i].p_flags & PF_W)) continue;
-    uintptr_t from = segments[i].p_vaddr, to = from + segments[i].p_memsz;
-    if (read_only > from && read_only <= to) from = read_only;
-    write_again((char*)from, (char*)to);
-  }
-}
-
-// After a fork, each of the two writes its stack and its data once, so that what is copied of them is copied
-// now.
-__attribute__((noinline)) static void warm_up(void) {
-  volatile char stack[6 * kPage];
-  stack[0] = 0;
-  write_again(stack, (char*)environ + 1);
-  write_data_again();
-  errno = 0;  // thread-local storage
-  count_on();
-}
-
-static inline void count_off(void) { counting->sum += copies_so_far() - counting->before; }
-
-static inline void tell_copies(void) {
-  if (counting->counted) {
-    tap_line("# copies: %ld", counting->sum);
-  } else {
-    tap_line("# copies: not counted here");
-  }
-}
+static inline char* private_pages(size_t pages) { return memory_of(pages, MAP_PRIVATE); }
+// For what processes tell each other: copied by nobody.
+static inline void* shared_page(void) { return memory_of(1, MAP_SHARED | MAP_POPULATE); }
 
 // ---- Two processes, one after the other
-// ---------------------------------------------------------------------
+// -----------------------------------------------------------------------------
 
 struct Turns {
   int to_child[2], to_parent[2];
@@ -162,11 +149,75 @@ static inline struct Turns make_turns(void) {
 
 static inline void pass(const int ends[2]) { MUST(write(ends[1], "", 1) == 1); }
 
-// The byte goes to shared memory: a read into a private page would be a write to it.
-static inline void await(const int ends[2]) { MUST(read(ends[0], counting->text, 1) == 1); }
+static inline void await(const int ends[2]) {
+  char byte;
+  MUST(read(ends[0], &byte, 1) == 1);
+}
+
+// One that gave up has said why.
+static inline void child_has_ended(int number) {
+  (void)number;
+  siginfo_t child = {0};
+  if (waitid(P_PID, (id_t)tap_child, &child, WEXITED | WNOHANG | WNOWAIT) != 0 || child.si_pid == 0) return;
+  if (child.si_code == CLD_EXITED && child.si_status == 0) return;
+  if (child.si_code == CLD_TRAPPED || child.si_code == CLD_STOPPED) return;
+  tap_line("Bail out! a child has not ended well");
+  _exit(2);
+}
+
+// Forks, and comes back in both when all copies that any fork causes, of stacks and data, are behind and not
+// counted: what is left to be made are the copies of the scenario's own pages. Those that fork itself has
+// made do count.
+__attribute__((noinline, unused)) static pid_t fork_warmly(void) {
+  struct Turns turns = make_turns();
+  struct Copies before = read_copies();
+  pid_t pid = fork();
+  MUST(pid >= 0);
+  warm_up();
+  if (pid == 0) {
+    pass(turns.to_parent);
+    await(turns.to_child);
+    return 0;
+  }
+  tap_child = pid;
+  signal(SIGCHLD, child_has_ended);
+  await(turns.to_parent);
+  do_not_count_faults_since(before);
+  pass(turns.to_child);
+  return pid;
+}
 
 static inline void child_ended_well(pid_t pid) {
   int status;
   MUST(waitpid(pid, &status, 0) == pid);
+  signal(SIGCHLD, SIG_DFL);
+  tap_child = 0;
   MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+// ---- A pipe that holds references to pages
+// ------------------------------------------------------------------------
+
+struct Window {
+  int ends[2];
+};
+
+static inline struct Window make_window(void) {
+  struct Window window;
+  MUST(pipe(window.ends) == 0);
+  if (vmsplice(window.ends[1], NULL, 0, 0) < 0 && errno == ENOSYS) skip("no vmsplice");
+  return window;
+}
+
+// The page's bytes are in the pipe from now on, without having been copied.
+static inline void splice_page(struct Window window, const char* page) {
+  struct iovec vector = {(void*)page, kPage};
+  MUST(vmsplice(window.ends[1], &vector, 1, 0) == kPage);
+}
+
+// The page's first byte, as the pipe has it.
+static inline int spliced_byte(struct Window window) {
+  char byte;
+  MUST(read(window.ends[0], &byte, 1) == 1);
+  return byte;
 }

@@ -57,6 +57,10 @@ enum class FaultOutcome : uint64_t {
   kKernelFixup = 9,  // a user-copy routine of the kernel faulted for good: the system call returns EFAULT
   kFilePage = 10,    // a page of an executable or file was mapped
   kOutOfMemory = 11,
+  kUserfault = 12,  // a message went to a userfaultfd, the thread waits and repeats the access
+  kUffdAsync = 13,  // write protection of a userfaultfd with WP_ASYNC was dropped, then as kReuse
+  kPoisoned = 14,   // SIGBUS for a page that UFFDIO_POISON marked
+  kPfnMapped = 15,  // a page of a device's memory was mapped
 };
 
 inline constexpr const char* fault_outcome_name(FaultOutcome outcome) {
@@ -83,6 +87,14 @@ inline constexpr const char* fault_outcome_name(FaultOutcome outcome) {
       return "file-page";
     case FaultOutcome::kOutOfMemory:
       return "out-of-memory";
+    case FaultOutcome::kUserfault:
+      return "userfault";
+    case FaultOutcome::kUffdAsync:
+      return "uffd-async";
+    case FaultOutcome::kPoisoned:
+      return "poisoned";
+    case FaultOutcome::kPfnMapped:
+      return "pfn-mapped";
   }
   return "unknown";
 }

@@ -3,7 +3,9 @@
 // The terminal on the serial line. Output goes as it is. Input comes in lines (canonical mode) without echo
 // or editing, because whoever types has a terminal of his own that does both: a read waits for a line end or
 // for the byte 0x04, which ends the line without being part of it; alone it is the end of input for that one
-// read. With ICANON cleared, a read takes what has come, at least one byte.
+// read. With ICANON cleared, a read takes what has come, at least one byte. With ISIG set, the bytes of
+// VINTR, VQUIT and VSUSP are signals for the group in the foreground; whoever reads without being there gets
+// SIGTTIN (proc/job_control.h).
 #pragma once
 
 #include "fs/inode.h"

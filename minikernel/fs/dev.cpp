@@ -5,6 +5,7 @@
 #include "fs/console.h"
 #include "fs/file.h"
 #include "fs/symlink.h"
+#include "fs/userfaultfd.h"
 #include "fs/vfs.h"
 #include "lib/assert.h"
 #include "lib/log.h"
@@ -14,6 +15,11 @@
 namespace mk {
 namespace {
 
+long clear(void* to, size_t bytes) {
+  memset(to, 0, bytes);
+  return static_cast<long>(bytes);
+}
+
 class MemoryDevice : public Inode {
  public:
   explicit MemoryDevice(uint32_t minor) : Inode(S_IFCHR | 0666) { device = make_device(1, minor); }
@@ -21,11 +27,12 @@ class MemoryDevice : public Inode {
   bool seekable() const override { return true; }
 };
 
-// Writes of the kernel itself (sendfile) meet what a program's writes meet.
+// Transfers of the kernel itself (sendfile, splice, io_uring) meet what a program's do.
 class Null final : public MemoryDevice {
  public:
   Null() : MemoryDevice(3) {}
   long read(File&, uint64_t, UserBuffer) override { return 0; }
+  long read_kernel(uint64_t, void*, size_t) override { return 0; }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
   long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
 };
@@ -34,6 +41,7 @@ class Zero final : public MemoryDevice {
  public:
   Zero() : MemoryDevice(5) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return clear_some(buffer.address, buffer.size); }
+  long read_kernel(uint64_t, void* to, size_t bytes) override { return clear(to, bytes); }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
   long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
   bool maps_as_anonymous() const override { return true; }
@@ -43,6 +51,7 @@ class Full final : public MemoryDevice {
  public:
   Full() : MemoryDevice(7) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return clear_some(buffer.address, buffer.size); }
+  long read_kernel(uint64_t, void* to, size_t bytes) override { return clear(to, bytes); }
   long write(File&, uint64_t, UserBuffer) override { return -ENOSPC; }
   long write_kernel(File&, uint64_t, const void*, size_t) override { return -ENOSPC; }
 };
@@ -51,6 +60,10 @@ class Random final : public MemoryDevice {
  public:
   explicit Random(uint32_t minor) : MemoryDevice(minor) {}
   long read(File&, uint64_t, UserBuffer buffer) override { return random_to_user(buffer); }
+  long read_kernel(uint64_t, void* to, size_t bytes) override {
+    random_bytes(static_cast<uint8_t*>(to), bytes);
+    return static_cast<long>(bytes);
+  }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
 };
 
@@ -80,10 +93,11 @@ struct KnownDevice {
   uint64_t device;
 };
 constexpr KnownDevice kDevices[] = {
-    {"/dev/null", make_device(1, 3)},    {"/dev/zero", make_device(1, 5)},
-    {"/dev/full", make_device(1, 7)},    {"/dev/random", make_device(1, 8)},
-    {"/dev/urandom", make_device(1, 9)}, {"/dev/kmsg", make_device(1, 11)},
-    {"/dev/tty", make_device(5, 0)},     {"/dev/console", make_device(5, 1)},
+    {"/dev/null", make_device(1, 3)},         {"/dev/zero", make_device(1, 5)},
+    {"/dev/full", make_device(1, 7)},         {"/dev/random", make_device(1, 8)},
+    {"/dev/urandom", make_device(1, 9)},      {"/dev/kmsg", make_device(1, 11)},
+    {"/dev/tty", make_device(5, 0)},          {"/dev/console", make_device(5, 1)},
+    {"/dev/userfaultfd", kUserfaultfdDevice},
 };
 
 struct Link {
@@ -117,6 +131,8 @@ Ref<Inode> make_device_file(uint64_t device) {
       return make<Random>(9u);
     case make_device(1, 11):
       return make<KernelLog>();
+    case kUserfaultfdDevice:
+      return make_userfaultfd_device();
   }
   return make_console(device);
 }

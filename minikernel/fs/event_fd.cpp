@@ -3,6 +3,7 @@
 
 #include <linux/poll.h>
 
+#include "lib/string.h"
 #include "mm/user_memory.h"
 #include "proc/wait_queue.h"
 
@@ -33,6 +34,25 @@ class EventFd final : public Inode {
     changed_.wake();
     return sizeof(more);
   }
+  // Of the kernel, for a request of io_uring: the same without user memory. A read does not wait.
+  long read_kernel(uint64_t, void* to, size_t bytes) override {
+    uint64_t taken = 0;
+    if (bytes < sizeof(taken)) return -EINVAL;
+    if (!take(taken)) return -EAGAIN;
+    changed_.wake();
+    memcpy(to, &taken, sizeof(taken));
+    return sizeof(taken);
+  }
+  long write_kernel(File& file, uint64_t, const void* from, size_t bytes) override {
+    uint64_t more = 0;
+    if (bytes < sizeof(more)) return -EINVAL;
+    memcpy(&more, from, sizeof(more));
+    if (more > kMostValue) return -EINVAL;
+    if (long error = wait(file, [&] { return add(more); }); error < 0) return error;
+    changed_.wake();
+    return sizeof(more);
+  }
+  bool is_event_fd() const override { return true; }
   short poll(File&) override {
     SpinlockGuard guard(lock_);
     return static_cast<short>((value_ > 0 ? POLLIN | POLLRDNORM : 0) |
@@ -43,7 +63,7 @@ class EventFd final : public Inode {
  private:
   template <typename Try>
   long wait(const File& file, Try attempt) {
-    if (file.flags & O_NONBLOCK) return attempt() ? 0 : -EAGAIN;
+    if (file.nonblocking()) return attempt() ? 0 : -EAGAIN;
     return sleep_until(changed_, attempt);
   }
   bool take(uint64_t& taken) {

@@ -4,6 +4,7 @@
 #include <linux/fcntl.h>
 
 #include "fs/flock.h"
+#include "proc/task.h"
 
 namespace mk {
 
@@ -12,6 +13,8 @@ File::~File() {
   inode().closed(*this);
   if (counts_as_writer()) inode().put_write_access();
 }
+
+bool File::nonblocking() const { return (flags & O_NONBLOCK) || current().nowait; }
 
 Ref<OpenState> File::state() {
   SpinlockGuard guard(lock_);

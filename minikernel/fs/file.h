@@ -41,6 +41,8 @@ class File : public RefCounted {
   bool readable() const { return !path_only() && (flags & O_ACCMODE) != O_WRONLY; }
   bool writable() const { return !path_only() && (flags & O_ACCMODE) != O_RDONLY; }
   bool appends() const { return (flags & O_APPEND) != 0; }
+  // A transfer of the running task must not wait: O_NONBLOCK, or the call itself says so (RWF_NOWAIT).
+  bool nonblocking() const;
 
   Ref<OpenState> state();
   void set_state(Ref<OpenState> state);

@@ -31,7 +31,11 @@ namespace mk {
 
 class Dentry;
 class File;
+class Pipe;
+class Ring;
 class Inode;
+class Process;
+class TextBuffer;
 
 struct UserBuffer {
   uint64_t address;
@@ -71,7 +75,13 @@ class Inode : public RefCounted {
   // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
   virtual void look_for_input() {}
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
+  virtual Pipe* pipe() { return nullptr; }                          // what it is an end of
+  virtual Ring* io_ring() { return nullptr; }                       // whose file it is
+  virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
+  virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
+  virtual Process* process() { return nullptr; }            // that a pidfd refers to
+  virtual bool has_end() const { return !is_directory(); }  // for lseek's SEEK_END and those below
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);
 
@@ -98,6 +108,8 @@ class Inode : public RefCounted {
   virtual bool next_entry(DirEntry&) { return false; }
 
   virtual bool mappable() const { return false; }
+  // Whether a mapping may begin at an offset. -errno.
+  virtual long check_mapping(uint64_t) { return 0; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);
@@ -108,6 +120,13 @@ class Inode : public RefCounted {
   // The frame in the cache now, without a reference; 0 when there is none.
   virtual Pfn cached_page(uint64_t) const { return 0; }
   bool page_cached(uint64_t index) const { return cached_page(index) != 0; }
+
+  // What userfaultfd needs of a file's pages; only files of which all is in memory have it (Linux's shmem).
+  virtual bool is_shmem() const { return false; }
+  virtual bool has_page(uint64_t index) const { return page_cached(index); }  // it is no hole
+  // Fills a hole; takes over the caller's reference. -EEXIST; -EFAULT: beyond the end; -ENOMEM. May be called
+  // with a page-table lock held.
+  virtual long add_page(uint64_t, Pfn) { return -EINVAL; }
 
   // For mmap(MAP_SHARED) with or without PROT_WRITE: -EPERM when a seal forbids it; else whether the area may
   // become writable later (VM_MAYWRITE), which is never more than the open file allows.

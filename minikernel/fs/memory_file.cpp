@@ -96,6 +96,24 @@ Pfn MemoryFile::cached_page(uint64_t index) const {
   return pages_.find(index);
 }
 
+bool MemoryFile::has_page(uint64_t index) const {
+  SpinlockGuard guard(lock_);
+  return pages_.find(index) != 0 || in_origin(index);
+}
+
+long MemoryFile::add_page(uint64_t index, Pfn pfn) {
+  SpinlockGuard guard(lock_);
+  if (index >= page_align_up(size) / kPageSize) return -EFAULT;
+  if (pages_.find(index) != 0 || in_origin(index)) return -EEXIST;
+  if (limited_ && !charge()) return -ENOMEM;
+  if (!pages_.insert(index, pfn)) {
+    if (limited_) __atomic_fetch_sub(&pages_used, 1, __ATOMIC_RELAXED);
+    return -ENOMEM;
+  }
+  charged_ += limited_;
+  return 0;
+}
+
 // Holes and what only the origin has are read without making pages of them.
 long MemoryFile::read(File&, uint64_t offset, UserBuffer buffer) {
   size_t done = 0;

@@ -46,6 +46,9 @@ class MemoryFile : public Inode {
   bool mappable() const override { return true; }
   Result<Pfn> get_page(uint64_t index) override;
   Pfn cached_page(uint64_t index) const override;
+  bool is_shmem() const override { return true; }
+  bool has_page(uint64_t index) const override;
+  long add_page(uint64_t index, Pfn pfn) override;
   Result<bool> map_shared(bool writes) override;
   long writable_mapping_added() override;
   void writable_mapping_removed() override;

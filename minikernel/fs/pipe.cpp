@@ -7,156 +7,172 @@
 
 #include "arch/x86_64/memory_layout.h"
 #include "lib/log.h"
+#include "lib/string.h"
 #include "mm/user_memory.h"
 #include "proc/task.h"
 
 namespace mk {
-namespace {
 
-constexpr uint32_t kDefaultSlots = 16;
-constexpr uint32_t kMostSlots = 256;  // pipe-max-size is 1 MiB
+long broken_pipe() {
+  if (current().io_for_ring) return -EPIPE;
+  siginfo_t info = {};
+  info.si_signo = SIGPIPE;
+  info.si_code = SI_USER;
+  info.si_pid = current().tgid;
+  send_signal(current(), info);
+  return -EPIPE;
+}
 
-class Pipe : public RefCounted {
- public:
-  ~Pipe() {
-    while (!empty()) drop_first();
-    kfree(slots_);
-  }
-  bool init() { return (slots_ = new_slots(kDefaultSlots)) != nullptr; }
+Pipe::~Pipe() {
+  while (!empty()) drop_first();
+  kfree(slots_);
+}
 
-  long read(const File& file, UserBuffer buffer);
-  long write(const File& file, UserBuffer buffer);
-  long bytes();
-  long resize(uint64_t bytes);
-  long capacity() const { return static_cast<long>(slot_count_ * kPageSize); }
+PipeSlot* Pipe::new_slots(uint32_t count) {
+  return static_cast<PipeSlot*>(kmalloc(count * sizeof(PipeSlot)));
+}
 
-  bool empty() const { return load(head_) == load(tail_); }
-  bool full() const { return load(head_) - load(tail_) >= load(slot_count_); }
-  bool has_readers() const { return load(readers_) != 0; }
-  bool has_writers() const { return load(writers_) != 0; }
-  void count_readers(int change) { count(readers_, change); }
-  void count_writers(int change) { count(writers_, change); }
-  WaitQueue& changed() { return changed_; }
+void Pipe::count(uint32_t& number, int change) {
+  __atomic_fetch_add(&number, static_cast<uint32_t>(change), __ATOMIC_ACQ_REL);
+  changed_.wake();
+}
 
- private:
-  struct Slot {
-    uint32_t frame;
-    uint16_t offset;
-    uint16_t length;  // of the page; what follows may be filled by the next write
-  };
-  static Slot* new_slots(uint32_t count) { return static_cast<Slot*>(kmalloc(count * sizeof(Slot))); }
-  static uint32_t load(const uint32_t& word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
+void Pipe::push(const PipeSlot& filled) {
+  slot(head_) = filled;
+  __atomic_store_n(&head_, head_ + 1, __ATOMIC_RELEASE);
+}
 
-  void count(uint32_t& number, int change) {
-    __atomic_fetch_add(&number, static_cast<uint32_t>(change), __ATOMIC_ACQ_REL);
-    changed_.wake();
-  }
-  Slot& slot(uint32_t index) { return slots_[index % slot_count_]; }
-  static char* bytes_of(const Slot& slot) { return static_cast<char*>(phys_to_virt(slot.frame * kPageSize)); }
-  void drop_first() {
-    frame_put(slot(tail_).frame);
-    __atomic_store_n(&tail_, tail_ + 1, __ATOMIC_RELEASE);
-  }
-  long append(UserBuffer buffer);
-  long merge(UserBuffer buffer);
+PipeSlot Pipe::take_first() {
+  PipeSlot first = slot(tail_);
+  __atomic_store_n(&tail_, tail_ + 1, __ATOMIC_RELEASE);
+  return first;
+}
 
-  Mutex mutex_;  // of slots; who changes them or copies
-  WaitQueue changed_;
-  Slot* slots_ = nullptr;
-  uint32_t slot_count_ = kDefaultSlots;
-  uint32_t head_ = 0;  // of the next slot to fill
-  uint32_t tail_ = 0;  // the first full one
-  uint32_t readers_ = 0;
-  uint32_t writers_ = 0;
-};
+long Pipe::wait_for_data(bool nonblocking) {
+  auto done = [this] { return !empty() || !has_writers(); };
+  if (nonblocking) return done() ? 0 : -EAGAIN;
+  return sleep_until(changed_, done);
+}
 
-long Pipe::read(const File& file, UserBuffer buffer) {
+long Pipe::wait_for_room(bool nonblocking) {
+  auto done = [this] { return !full() || !has_readers(); };
+  long slept = nonblocking ? (done() ? 0 : -EAGAIN) : sleep_until(changed_, done);
+  return slept == 0 && !has_readers() ? broken_pipe() : slept;
+}
+
+template <typename Copy>
+long Pipe::read_by(bool nonblocking, size_t size, Copy copy) {
   size_t done = 0;
-  while (done < buffer.size) {
+  while (done < size) {
     {
       MutexGuard guard(mutex_);
       bool was_full = full();
-      while (done < buffer.size && !empty()) {
-        Slot& first = slot(tail_);
-        size_t part = min(buffer.size - done, static_cast<size_t>(first.length));
-        long copied = copy_out_some(buffer.address + done, bytes_of(first) + first.offset, part);
+      bool packet = false;
+      while (done < size && !packet && !empty()) {
+        PipeSlot& first = slot(tail_);
+        size_t part = min(size - done, static_cast<size_t>(first.length));
+        long copied = copy(done, first.bytes(), part);
         if (copied < 0) return done > 0 ? static_cast<long>(done) : copied;
         done += static_cast<size_t>(copied);
-        first.offset = static_cast<uint16_t>(first.offset + copied);
-        first.length = static_cast<uint16_t>(first.length - copied);
-        if (first.length == 0) drop_first();
+        first.consume(static_cast<size_t>(copied));
+        packet = first.is_packet;
+        if (first.length == 0 || packet) drop_first();
         if (static_cast<size_t>(copied) < part) return static_cast<long>(done);
       }
       if (was_full && !full()) changed_.wake();
     }
-    if (done > 0 || !has_writers()) break;
-    if (file.flags & O_NONBLOCK) return -EAGAIN;
-    long slept = sleep_until(changed_, [this] { return !empty() || !has_writers(); });
-    if (slept < 0) return slept;
+    if (done > 0 || (empty() && !has_writers())) break;
+    if (long waited = wait_for_data(nonblocking); waited < 0) return waited;
   }
   return static_cast<long>(done);
 }
 
 // Into the page of the last slot, if it takes all of it.
-long Pipe::merge(UserBuffer buffer) {
-  if (empty() || buffer.size == 0) return 0;
-  Slot& last = slot(head_ - 1);
-  size_t end = static_cast<size_t>(last.offset) + last.length;
-  if (end + buffer.size > kPageSize) return 0;
-  long copied = copy_in_some(bytes_of(last) + end, buffer.address, buffer.size);
+template <typename Copy>
+long Pipe::merge(size_t size, Copy copy) {
+  if (empty() || size == 0) return 0;
+  PipeSlot& last = slot(head_ - 1);
+  if (!last.may_merge || size > last.room()) return 0;
+  long copied = copy(0, last.bytes() + last.length, size);
   if (copied > 0) last.length = static_cast<uint16_t>(last.length + copied);
   return copied;
 }
 
-long Pipe::append(UserBuffer buffer) {
-  Pfn frame = alloc_frame();
-  if (frame == 0) return -ENOMEM;
-  long copied =
-      copy_in_some(phys_to_virt(frame * kPageSize), buffer.address, min(buffer.size, size_t{kPageSize}));
-  if (copied < 0) {
-    frame_put(frame);
+template <typename Copy>
+long Pipe::append(bool packet, size_t done, size_t size, Copy copy) {
+  PipeSlot filled;
+  filled.frame = alloc_frame();
+  if (filled.frame == 0) return -ENOMEM;
+  long copied = copy(done, filled.bytes(), min(size - done, size_t{kPageSize}));
+  if (copied <= 0) {
+    filled.drop();
     return copied;
   }
-  slot(head_) = {static_cast<uint32_t>(frame), 0, static_cast<uint16_t>(copied)};
-  __atomic_store_n(&head_, head_ + 1, __ATOMIC_RELEASE);
+  filled.length = static_cast<uint16_t>(copied);
+  filled.may_merge = !packet;
+  filled.is_packet = packet;
+  push(filled);
   return copied;
 }
 
-long Pipe::write(const File& file, UserBuffer buffer) {
+template <typename Copy>
+long Pipe::write_by(const File& file, size_t size, Copy copy) {
   size_t done = 0;
   // What does not fill a page goes into the page that is there (Linux's pipe_write).
   bool may_merge = true;
-  while (done < buffer.size) {
+  bool packet = file.flags & O_DIRECT;
+  while (done < size) {
     {
       MutexGuard guard(mutex_);
       long error = 0;
       if (!has_readers()) {
-        siginfo_t info = {};
-        info.si_signo = SIGPIPE;
-        info.si_code = SI_USER;
-        info.si_pid = current().tgid;
-        send_signal(current(), info);
+        broken_pipe();
         return done > 0 ? static_cast<long>(done) : -EPIPE;
       }
       if (may_merge) {
-        error = merge({buffer.address, buffer.size % kPageSize});
+        error = merge(size % kPageSize, copy);
         if (error > 0) done += static_cast<size_t>(error);
         may_merge = false;
       }
-      while (error >= 0 && done < buffer.size && !full()) {
-        error = append({buffer.address + done, buffer.size - done});
+      while (error >= 0 && done < size && !full()) {
+        error = append(packet, done, size, copy);
         if (error > 0) done += static_cast<size_t>(error);
       }
       if (done > 0) changed_.wake();
       if (error < 0) return done > 0 ? static_cast<long>(done) : error;
-      if (done == buffer.size) break;
+      if (done == size) break;
     }
-    if (file.flags & O_NONBLOCK) return done > 0 ? static_cast<long>(done) : -EAGAIN;
-    changed_.wake();
+    if (file.nonblocking()) return done > 0 ? static_cast<long>(done) : -EAGAIN;
     long slept = sleep_until(changed_, [this] { return !full() || !has_readers(); });
     if (slept < 0) return done > 0 ? static_cast<long>(done) : slept;
   }
   return static_cast<long>(done);
+}
+
+long Pipe::read(bool nonblocking, UserBuffer buffer) {
+  return read_by(nonblocking, buffer.size, [&](size_t done, const char* from, size_t part) {
+    return copy_out_some(buffer.address + done, from, part);
+  });
+}
+
+long Pipe::write(const File& file, UserBuffer buffer) {
+  return write_by(file, buffer.size, [&](size_t done, char* to, size_t part) {
+    return copy_in_some(to, buffer.address + done, part);
+  });
+}
+
+long Pipe::read_kernel(void* destination, size_t bytes) {
+  return read_by(true, bytes, [&](size_t done, const char* from, size_t part) {
+    memcpy(static_cast<char*>(destination) + done, from, part);
+    return static_cast<long>(part);
+  });
+}
+
+long Pipe::write_kernel(const File& file, const void* source, size_t bytes) {
+  return write_by(file, bytes, [&](size_t done, char* to, size_t part) {
+    memcpy(to, static_cast<const char*>(source) + done, part);
+    return static_cast<long>(part);
+  });
 }
 
 long Pipe::bytes() {
@@ -171,7 +187,7 @@ long Pipe::resize(uint64_t bytes) {
   if (bytes > kMostSlots * kPageSize) return bytes > INT32_MAX ? -EINVAL : -EPERM;
   uint32_t wanted = 1;
   while (wanted * kPageSize < bytes) wanted *= 2;
-  Slot* slots = new_slots(wanted);
+  PipeSlot* slots = new_slots(wanted);
   if (slots == nullptr) return -ENOMEM;
   MutexGuard guard(mutex_);
   if (head_ - tail_ > wanted) {
@@ -186,9 +202,12 @@ long Pipe::resize(uint64_t bytes) {
   return capacity();
 }
 
+namespace {
+
 class PipeEnd : public Inode {
  public:
   explicit PipeEnd(Ref<Pipe> pipe) : Inode(S_IFIFO | 0600), pipe_(pipe) {}
+  Pipe* pipe() override { return pipe_.raw(); }
   WaitQueue* poll_queue() override { return &pipe_->changed(); }
   long ioctl(File&, unsigned command, uint64_t argument) override {
     if (command != FIONREAD) return -ENOTTY;
@@ -205,7 +224,12 @@ class PipeEnd : public Inode {
 class ReadEnd final : public PipeEnd {
  public:
   using PipeEnd::PipeEnd;
-  long read(File& file, uint64_t, UserBuffer buffer) override { return pipe_->read(file, buffer); }
+  long read(File& file, uint64_t, UserBuffer buffer) override {
+    return pipe_->read(file.nonblocking(), buffer);
+  }
+  long read_kernel(uint64_t, void* destination, size_t bytes) override {
+    return pipe_->read_kernel(destination, bytes);
+  }
   void opened(File&) override { pipe_->count_readers(1); }
   void closed(File&) override { pipe_->count_readers(-1); }
   short poll(File&) override {
@@ -218,6 +242,9 @@ class WriteEnd final : public PipeEnd {
  public:
   using PipeEnd::PipeEnd;
   long write(File& file, uint64_t, UserBuffer buffer) override { return pipe_->write(file, buffer); }
+  long write_kernel(File& file, uint64_t, const void* source, size_t bytes) override {
+    return pipe_->write_kernel(file, source, bytes);
+  }
   void opened(File&) override { pipe_->count_writers(1); }
   void closed(File&) override { pipe_->count_writers(-1); }
   short poll(File&) override {

@@ -13,11 +13,13 @@ namespace {
 Spinlock list_lock;
 AddressSpace* first_in_list;
 AddressSpace* last_in_list;
+uint64_t last_serial_number;
 
 }  // namespace
 
 AddressSpace::AddressSpace(PageTable page_table) : page_table_(static_cast<PageTable&&>(page_table)) {
   SpinlockGuard guard(list_lock);
+  serial_number = ++last_serial_number;
   previous_in_list_ = last_in_list;
   (last_in_list != nullptr ? last_in_list->next_in_list_ : first_in_list) = this;
   last_in_list = this;
@@ -32,6 +34,7 @@ Ref<AddressSpace> AddressSpace::create() {
 }
 
 AddressSpace::~AddressSpace() {
+  Userfaultfd::forget(*this);
   {
     SpinlockGuard guard(list_lock);
     (previous_in_list_ != nullptr ? previous_in_list_->next_in_list_ : first_in_list) = next_in_list_;

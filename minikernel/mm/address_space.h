@@ -72,6 +72,8 @@ struct PageCounts {
 struct ZapRules {
   bool markers = false;          // markers, too
   bool only_file_pages = false;  // not the copies that private areas have of them
+  // Without `markers`: whose write protection outlives the pages, if it is a file's.
+  const Vma* area = nullptr;
 };
 
 // Why pages are faulted in ahead, which decides what a page means that cannot be.
@@ -129,12 +131,27 @@ class AddressSpace : public RefCounted {
     FaultOutcome outcome;
     int si_code;  // with kSigsegv and kSigbus
   };
-  FaultResult handle_page_fault(uint64_t address, Access access, bool protection_violation);
+  // kUserfault: `wait` has been queued, the caller waits and repeats the access.
+  FaultResult handle_page_fault(uint64_t address, Access access, bool protection_violation,
+                                UserfaultWait& wait);
 
   // Linux's access_process_vm: the kernel reads and writes as the program could, faulting pages in. -EFAULT,
   // -ENOMEM.
   long write_memory(uint64_t address, const void* source, size_t bytes);
   long clear_memory(uint64_t address, size_t bytes);
+
+  // userfaultfd's ioctls (mm/userfaultfd_areas.cpp, mm/userfaultfd_fill.cpp, mm/userfaultfd_protect.cpp,
+  // mm/userfaultfd_move.cpp). Ranges are checked (UserfaultRange); modes are those of the ioctl's argument.
+  // Those that fill return the bytes done, up to the first page that could not be, or its -errno.
+  long register_userfaultfd(const Ref<Userfaultfd>& context, uint64_t start, uint64_t end, uint64_t vm_flags);
+  long unregister_userfaultfd(const Userfaultfd& context, uint64_t start, uint64_t end);
+  void release_userfaultfd(const Userfaultfd& context);
+  enum class Fill { kCopy, kZero, kContinue, kPoison };
+  long userfault_fill(const Userfaultfd& context, Fill how, uint64_t start, uint64_t length, uint64_t source,
+                      bool write_protected);
+  long userfault_protect(const Userfaultfd& context, uint64_t start, uint64_t length, bool protect);
+  long userfault_move(const Userfaultfd& context, uint64_t to, uint64_t from, uint64_t length, bool holes);
+  Userfaultfd* userfaultfds = nullptr;  // all that belong to it; of mm/userfaultfd.cpp
 
   // For /proc (mm/inspect.cpp). Calls visit(const Vma&) in order of addresses, with mmap_lock held for
   // reading; the visitor may call the functions below that are called *_locked.
@@ -167,14 +184,14 @@ class AddressSpace : public RefCounted {
   ShareGroup* share_group = nullptr;  // mm/cow/pte_group.cpp
   bool has_pinned = false;            // somebody has ever pinned a page of it (Linux's MMF_HAS_PINNED)
 
-  // A reference to the page at `address` (mm/gup.cpp), with mmap_lock held for reading. -EFAULT, -ENOMEM.
-  long follow_page(uint64_t address, PageRef& ref);
-  // Copies what is in one page, faulted in if need be, without a reference to it. As follow_page();
-  // kFollWrite is not for it.
+  // A reference to the page at `address` (mm/gup.cpp), faulted in if need be. -EFAULT, -ENOMEM, -ERESTARTSYS.
+  long get_page(uint64_t address, PageRef& ref);
+  // Copies what is in one page, faulted in if need be, without a reference to it. As get_page(); kFollWrite
+  // is not for it.
   long read_page(uint64_t address, void* out, size_t bytes, unsigned follow);
-  MmapLock& mmap_lock() { return mmap_lock_; }
   uint64_t data_pages() const { return data_pages_; }
 
+  uint64_t serial_number = 0;  // no two ever made have the same
   Ref<File> executable;
   uint64_t argument_start = 0, argument_end = 0, environment_end = 0;
 
@@ -186,8 +203,10 @@ class AddressSpace : public RefCounted {
   void insert(Vma* vma);
   void remove(Vma* vma);
   long split_at(uint64_t address);
-  bool room_to_isolate(const Vma& vma, uint64_t start, uint64_t end, uint64_t flags) const;
+  bool room_to_isolate(const Vma& vma, uint64_t start, uint64_t end, uint64_t flags,
+                       const Ref<Userfaultfd>& userfaultfd) const;
   Result<Vma*> isolate(Vma& vma, uint64_t start, uint64_t end, uint64_t flags);
+  Result<Vma*> isolate(Vma& vma, uint64_t start, uint64_t end, uint64_t flags, Ref<Userfaultfd> userfaultfd);
   void merge_range(uint64_t start, uint64_t end);
   bool any_sealed(uint64_t start, uint64_t end) const;
   void set_flags(Vma* vma, uint64_t flags);
@@ -198,8 +217,9 @@ class AddressSpace : public RefCounted {
   uint64_t search_top_down(uint64_t length, uint64_t top) const;
   uint64_t search_bottom_up(uint64_t length, uint64_t bottom, uint64_t top) const;
   uint64_t mapped_bytes(uint64_t start, uint64_t end) const;
-  long unmap_locked(uint64_t start, uint64_t end);
-  long map_locked(uint64_t start, uint64_t length, uint64_t vm_flags, const Ref<File>& file, uint64_t offset);
+  long unmap_locked(uint64_t start, uint64_t end, UserfaultEvents& events);
+  long map_locked(uint64_t start, uint64_t length, uint64_t vm_flags, const Ref<File>& file, uint64_t offset,
+                  UserfaultEvents& events);
   struct Remap;
   long mremap_locked(Remap& remap);
   long mremap_to(Remap& remap, Vma* vma);
@@ -207,38 +227,61 @@ class AddressSpace : public RefCounted {
   long move_vma(Vma* vma, const Remap& remap, uint64_t new_address);
   long protect_locked(Vma* vma, uint64_t start, uint64_t end, uint64_t new_access);
   bool grow_in_place(Vma* vma, uint64_t new_end);
-  long brk_locked(uint64_t address, uint64_t& populate_from);
-  long map_new(Ref<File>& file, uint64_t start, uint64_t size, uint64_t prot, uint64_t flags,
-               uint64_t offset);
+  long brk_locked(uint64_t address, uint64_t& populate_from, UserfaultEvents& events);
+  long map_new(Ref<File>& file, uint64_t start, uint64_t size, uint64_t prot, uint64_t flags, uint64_t offset,
+               UserfaultEvents& events);
+  bool tell_removal(uint64_t start, uint64_t end);
   long advise_area(Vma& vma, uint64_t start, uint64_t end, int advice);
   long remove_pages(uint64_t start, uint64_t end);
+  static bool may_lock_at_all();
+  bool may_lock(uint64_t vm_flags, uint64_t bytes) const;
+  uint64_t locked_bytes(uint64_t start, uint64_t end) const;
   long lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock);
   void lock_all(uint64_t lock);
 
   // Faults pages in ahead, without mmap_lock held (mm/populate.cpp).
   long populate(uint64_t start, uint64_t end, Populate why);
-  long populate_area(Vma& vma, uint64_t start, uint64_t end, Populate why);
+  long populate_area(Vma& vma, uint64_t& start, uint64_t end, Populate why, UserfaultWait& wait);
 
   // Entries (mm/page_range.cpp).
   void zap_range(uint64_t start, uint64_t end, ZapRules rules = {});
   long install_guards(uint64_t start, uint64_t end);
   void remove_guards(uint64_t start, uint64_t end);
   void change_protection(const Vma& vma, uint64_t start, uint64_t end);
-  bool move_entries(uint64_t from, uint64_t to, uint64_t length);
+  bool move_entries(const Vma& vma, uint64_t from, uint64_t to, uint64_t length, bool drops_wp);
+  long protect_area(const Vma& vma, uint64_t start, uint64_t end);
+  void unprotect_area(const Vma& vma, uint64_t start, uint64_t end);
+  long uncover_area(Vma& vma, uint64_t start, uint64_t end);
+  Vma* fill_area(const Userfaultfd& context, Fill how, uint64_t start, uint64_t length, bool write_protected,
+                 long& error);
+  long fill_page(Vma& vma, Fill how, uint64_t address, Pfn& pfn, bool write_protected);
+  long check_move(const Userfaultfd& context, uint64_t to, uint64_t from, uint64_t length, Vma*& target,
+                  Vma*& source);
+  long move_page(Vma& target, uint64_t to, uint64_t from, bool holes);
 
   // Faults (mm/fault.cpp), with mmap_lock held for reading.
-  FaultResult fault_locked(Vma& vma, uint64_t address, Access access, bool protection_violation);
-  FaultOutcome handle_mm_fault(Vma& vma, uint64_t address, Access access);
-  FaultOutcome do_anonymous_page(Vma& vma, Pte* entry, Access access);
-  FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access);
-  FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry);
+  FaultResult fault_locked(Vma& vma, uint64_t address, Access access, bool protection_violation,
+                           UserfaultWait& wait);
+  FaultOutcome handle_mm_fault(Vma& vma, uint64_t address, Access access, UserfaultWait* wait);
+  FaultOutcome do_anonymous_page(Vma& vma, Pte* entry, Access access, UserfaultWait* wait);
+  FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access, UserfaultWait* wait);
+  FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry, UserfaultWait* wait);
+  bool file_userfault(const Vma& vma, uint64_t address, Pte* entry, Access access, UserfaultWait* wait,
+                      FaultOutcome& outcome);
   FaultOutcome copy_page(Vma& vma, uint64_t address, Pte* entry);
   FaultOutcome unshare_page(Vma& vma, uint64_t address, Pte* entry);
   void replace_page(uint64_t address, Pte* entry, Pte replacement);
   void count_rss(int64_t pages);
-  long copy_areas(AddressSpace& child);
-  long copy_page_range(AddressSpace& child, const Vma& vma);
-  Pte new_page_entry(const Vma& vma, Pfn pfn);
+  long copy_areas(AddressSpace& child, UserfaultEvents& events);
+  long copy_page_range(AddressSpace& child, const Vma& vma, const Vma& copy);
+  Pte new_page_entry(const Vma& vma, Pfn pfn, uint64_t bits = 0);
+  // References (mm/gup.cpp), with mmap_lock held for reading. 1: a monitor of userfaultfd has to be waited
+  // for.
+  long follow_page(uint64_t address, PageRef& ref, UserfaultWait& wait);
+  long read_page_locked(uint64_t address, void* out, size_t bytes, unsigned follow, UserfaultWait& wait);
+  template <typename Try>
+  long with_monitors(uint64_t address, Try attempt);
+
   bool expand_stack(Vma& vma, uint64_t address);
   Pfn fault_in(uint64_t address, Access access);
   template <typename Visit>

@@ -16,7 +16,7 @@ namespace {
 // had.
 bool can_merge(const Vma& low, const Vma& high) {
   return low.end == high.start && ((low.flags ^ high.flags) & ~kVmSoftDirty) == 0 && low.file == high.file &&
-         (low.anonymous() || low.file_offset(low.end) == high.offset);
+         low.userfaultfd == high.userfaultfd && (low.anonymous() || low.file_offset(low.end) == high.offset);
 }
 
 }  // namespace
@@ -89,6 +89,7 @@ long AddressSpace::split_at(uint64_t address) {
   Result<Vma*> high = new_vma(address, vma->end, vma->flags, vma->file, vma->file_offset(address));
   if (!high.ok()) return high.error();
   vma->end = address;
+  (*high)->userfaultfd = vma->userfaultfd;
   (*high)->has_anon_pages = vma->has_anon_pages;
   vmas_.insert(*high);  // as many pages as before: nothing to account
   return 0;
@@ -96,13 +97,15 @@ long AddressSpace::split_at(uint64_t address) {
 
 // Whether the list has room for [start, end) of `vma` as an area with other flags. Where it joins a neighbour
 // only the boundary moves.
-bool AddressSpace::room_to_isolate(const Vma& vma, uint64_t start, uint64_t end, uint64_t flags) const {
+bool AddressSpace::room_to_isolate(const Vma& vma, uint64_t start, uint64_t end, uint64_t flags,
+                                   const Ref<Userfaultfd>& userfaultfd) const {
   size_t cuts = (start > vma.start) + (end < vma.end);
   Vma changed;
   changed.start = start;
   changed.end = end;
   changed.flags = flags;
   changed.file = vma.file;
+  changed.userfaultfd = userfaultfd;
   changed.offset = vma.anonymous() ? 0 : vma.file_offset(start);
   size_t joins = (start == vma.start && vma.previous != nullptr && can_merge(*vma.previous, changed)) +
                  (end == vma.end && vma.next != nullptr && can_merge(changed, *vma.next));
@@ -112,12 +115,19 @@ bool AddressSpace::room_to_isolate(const Vma& vma, uint64_t start, uint64_t end,
 // Gives [start, end), which lies inside `vma`, other flags, as an area of its own, which is returned. ENOMEM:
 // nothing has changed, but the caller still has to merge.
 Result<Vma*> AddressSpace::isolate(Vma& vma, uint64_t start, uint64_t end, uint64_t flags) {
-  if (!room_to_isolate(vma, start, end, flags)) return Errno{ENOMEM};
+  return isolate(vma, start, end, flags, vma.userfaultfd);
+}
+
+// The same, with another userfaultfd or none.
+Result<Vma*> AddressSpace::isolate(Vma& vma, uint64_t start, uint64_t end, uint64_t flags,
+                                   Ref<Userfaultfd> userfaultfd) {
+  if (!room_to_isolate(vma, start, end, flags, userfaultfd)) return Errno{ENOMEM};
   long error = split_at(start);
   if (error == 0) error = split_at(end);
   if (error < 0) return Errno{static_cast<int>(-error)};
   Vma* own = vmas_.find(start);
   set_flags(own, flags);
+  own->userfaultfd = userfaultfd;
   return own;
 }
 

@@ -19,13 +19,18 @@ inline bool really_writable(Pte entry, const Vma& vma) {
   return !vma.is_private() || entry.writable() || (!entry.special() && cow().writable_at_once(entry));
 }
 
+// W is withheld although the page is really writable.
+inline bool write_is_watched(Pte entry, const Vma& vma) {
+  return entry.has(Pte::kUffdWp) || (vma.tracks_soft_dirty() && !entry.has(Pte::kSoftDirty));
+}
+
 // The same frame and software bits, with the rights that `vma` gives now.
 inline Pte with_protection(Pte entry, const Vma& vma, bool writable) {
   constexpr uint64_t kRights =
       Pte::kPresent | Pte::kProtNone | Pte::kWrite | Pte::kUser | Pte::kExecuteDisable;
   uint64_t rights = vma.flags & kVmAccess ? Pte::kPresent | Pte::kUser : Pte::kProtNone;
   if (!(vma.flags & kVmExec)) rights |= Pte::kExecuteDisable;
-  if (writable && !entry.has(Pte::kUffdWp)) rights |= Pte::kWrite;
+  if (writable && !write_is_watched(entry, vma)) rights |= Pte::kWrite;
   return entry.without(kRights).with(rights);
 }
 

@@ -30,7 +30,7 @@ bool refused(const Vma& vma, Access access, bool protection_violation) {
 
 bool is_good(FaultOutcome outcome) {
   return outcome != FaultOutcome::kSigsegv && outcome != FaultOutcome::kSigbus &&
-         outcome != FaultOutcome::kOutOfMemory;
+         outcome != FaultOutcome::kPoisoned && outcome != FaultOutcome::kOutOfMemory;
 }
 
 void* bytes_of(Pfn pfn) { return phys_to_virt(pfn * kPageSize); }
@@ -38,17 +38,27 @@ void* bytes_of(Pfn pfn) { return phys_to_virt(pfn * kPageSize); }
 // What a write leaves in an entry.
 constexpr uint64_t kWritten = Pte::kDirty | Pte::kSoftDirty;
 
+// Linux's handle_userfault(), with the page-table lock held: the caller waits when it holds no lock any more.
+// SIGBUS where nobody can wait, or must not.
+FaultOutcome handle_userfault(const Vma& vma, Access access, unsigned reason, UserfaultWait* wait) {
+  Userfaultfd& context = *vma.userfaultfd;
+  if (wait == nullptr || current().exiting || context.has(UFFD_FEATURE_SIGBUS)) return FaultOutcome::kSigbus;
+  if (!wait->from_user() && context.user_mode_only()) return FaultOutcome::kSigbus;
+  context.add_fault(*wait, access == Access::kWrite, reason);
+  return FaultOutcome::kUserfault;
+}
+
 }  // namespace
 
 AddressSpace::FaultResult AddressSpace::handle_page_fault(uint64_t address, Access access,
-                                                          bool protection_violation) {
+                                                          bool protection_violation, UserfaultWait& wait) {
   if (address >= kUserEnd) return segv(SEGV_MAPERR);
   bool grew = false;
   {
     MmapReadGuard guard(mmap_lock_);
     Vma* vma = vmas_.find(address);
     if (vma == nullptr) return segv(SEGV_MAPERR);
-    if (vma->start <= address) return fault_locked(*vma, address, access, protection_violation);
+    if (vma->start <= address) return fault_locked(*vma, address, access, protection_violation, wait);
     if (!(vma->flags & kVmGrowsDown)) return segv(SEGV_MAPERR);
   }
   {
@@ -62,39 +72,48 @@ AddressSpace::FaultResult AddressSpace::handle_page_fault(uint64_t address, Acce
   MmapReadGuard guard(mmap_lock_);
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr) return segv(SEGV_MAPERR);
-  FaultResult result = fault_locked(*vma, address, access, protection_violation);
-  if (grew && is_good(result.outcome)) result.outcome = FaultOutcome::kStackGrowth;
+  FaultResult result = fault_locked(*vma, address, access, protection_violation, wait);
+  if (grew && is_good(result.outcome) && result.outcome != FaultOutcome::kUserfault)
+    result.outcome = FaultOutcome::kStackGrowth;
   return result;
 }
 
 AddressSpace::FaultResult AddressSpace::fault_locked(Vma& vma, uint64_t address, Access access,
-                                                     bool protection_violation) {
+                                                     bool protection_violation, UserfaultWait& wait) {
   if (refused(vma, access, protection_violation)) return segv(SEGV_ACCERR);
-  FaultOutcome outcome = handle_mm_fault(vma, page_align_down(address), access);
+  FaultOutcome outcome = handle_mm_fault(vma, page_align_down(address), access, &wait);
   if (outcome == FaultOutcome::kSigsegv) return segv(SEGV_MAPERR);
-  return {outcome, outcome == FaultOutcome::kSigbus ? BUS_ADRERR : 0};
+  // Poison too, as where Linux is built without memory failure handling.
+  bool bus = outcome == FaultOutcome::kSigbus || outcome == FaultOutcome::kPoisoned;
+  return {outcome, bus ? BUS_ADRERR : 0};
 }
 
-FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access access) {
+// `wait` may be null: who cannot wait for a monitor.
+FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access access, UserfaultWait* wait) {
   Pte* entry = page_table_.ensure(address);
   if (entry == nullptr) return FaultOutcome::kOutOfMemory;
-  if (!vma.anonymous() && read_pte(entry).none()) return do_file_fault(vma, address, entry, access);
+  if (!vma.anonymous() && read_pte(entry).missing()) return do_file_fault(vma, address, entry, access, wait);
   PteLock lock(entry);
   Pte now = read_pte(entry);
-  if (now.none()) return vma.anonymous() ? do_anonymous_page(vma, entry, access) : FaultOutcome::kSpurious;
+  if (now.missing())
+    return vma.anonymous() ? do_anonymous_page(vma, entry, access, wait) : FaultOutcome::kSpurious;
   if (now.guard()) return FaultOutcome::kSigsegv;
+  if (now.poisoned()) return FaultOutcome::kPoisoned;
   KASSERT(now.maps_page());
-  if (access == Access::kWrite && !now.writable()) return do_wp_page(vma, address, entry);
+  if (access == Access::kWrite && !now.writable()) return do_wp_page(vma, address, entry, wait);
   // The entry allows the access: another CPU was faster, or the TLB held an older one, and this fault has
   // dropped it (SDM Vol. 3, 4.10.4.1).
   return FaultOutcome::kSpurious;
 }
 
-FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access) {
+// A marker's UFFD_WP goes over to the page: a write then faults once more.
+FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access, UserfaultWait* wait) {
   KASSERT(vma.is_private());  // what is shared has a file
+  if (vma.flags & kVmUffdMissing) return handle_userfault(vma, access, 0, wait);
+  uint64_t wp = read_pte(entry).value() & Pte::kUffdWp;
   if (access != Access::kWrite) {
-    set_pte(entry,
-            with_protection(Pte::for_frame(zero_page_pfn(), Pte::kSpecial | Pte::kAccessed), vma, false));
+    set_pte(entry, with_protection(Pte::for_frame(zero_page_pfn(), Pte::kSpecial | Pte::kAccessed | wp), vma,
+                                   false));
     vma.has_anon_pages = true;
     count_vm_event(VmEvent::kZeroPage);
     return FaultOutcome::kZeroPage;
@@ -102,13 +121,35 @@ FaultOutcome AddressSpace::do_anonymous_page(Vma& vma, Pte* entry, Access access
   Pfn pfn = alloc_zeroed_frame();
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
   vma.has_anon_pages = true;
-  set_pte(entry, new_page_entry(vma, pfn));
+  set_pte(entry, new_page_entry(vma, pfn, wp));
   count_rss(1);
   return FaultOutcome::kAnonZero;
 }
 
+// Whether a monitor has to be asked before a page of a file is mapped: it is missing (a hole of the file), or
+// it is there and minor faults are wanted (Linux's shmem_get_folio_gfp).
+bool AddressSpace::file_userfault(const Vma& vma, uint64_t address, Pte* entry, Access access,
+                                  UserfaultWait* wait, FaultOutcome& outcome) {
+  if (!(vma.flags & (kVmUffdMissing | kVmUffdMinor))) return false;
+  Inode& inode = vma.file->inode();
+  uint64_t page = vma.file_offset(address) / kPageSize;
+  if (page >= page_align_up(__atomic_load_n(&inode.size, __ATOMIC_RELAXED)) / kPageSize) return false;
+  PteLock lock(entry);
+  if (!read_pte(entry).missing()) {
+    outcome = FaultOutcome::kSpurious;
+    return true;
+  }
+  bool there = inode.has_page(page);
+  if (!(vma.flags & (there ? kVmUffdMinor : kVmUffdMissing))) return false;
+  outcome = handle_userfault(vma, access, there ? UFFD_PAGEFAULT_FLAG_MINOR : 0, wait);
+  return true;
+}
+
 // The file's page is got before the page-table lock is taken: the page cache may have to be filled.
-FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access) {
+FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access,
+                                         UserfaultWait* wait) {
+  FaultOutcome outcome;
+  if (file_userfault(vma, address, entry, access, wait, outcome)) return outcome;
   uint64_t offset = vma.file_offset(address);
   Result<Pfn> got = vma.file->inode().get_page(offset / kPageSize);
   if (!got.ok()) return got.error() == -ENXIO ? FaultOutcome::kSigbus : FaultOutcome::kOutOfMemory;
@@ -121,7 +162,8 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   }
   if (copies) memcpy(bytes_of(copy), bytes_of(source), kPageSize);
   PteLock lock(entry);
-  if (!read_pte(entry).none()) {
+  uint64_t wp = read_pte(entry).value() & Pte::kUffdWp;
+  if (!read_pte(entry).missing()) {
     frame_put(source);
     if (copies) frame_put(copy);
     return FaultOutcome::kSpurious;
@@ -130,27 +172,35 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   if (copies) {
     frame_put(source);
     vma.has_anon_pages = true;
-    set_pte(entry, new_page_entry(vma, copy));
+    set_pte(entry, new_page_entry(vma, copy, wp));
     count_vm_event(VmEvent::kCowCopy);
     return FaultOutcome::kCopy;
   }
   cow().map_file(source);
   bool writes = access == Access::kWrite;
-  Pte now = Pte::for_frame(source, Pte::kFile | Pte::kAccessed | (writes ? kWritten : 0));
+  Pte now = Pte::for_frame(source, Pte::kFile | Pte::kAccessed | wp | (writes ? kWritten : 0));
   set_pte(entry, with_protection(now, vma, !vma.is_private() && (vma.flags & kVmWrite)));
   return FaultOutcome::kFilePage;
 }
 
 // A write to a page that is there and may not be written yet, in an area that allows it; or that is forced,
 // and then leaves the page the address space's own but W away (Linux's maybe_mkwrite).
-FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry) {
+FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry, UserfaultWait* wait) {
   Pte now = read_pte(entry);
   uint64_t bits = 0;
+  bool async = false;
+  if (now.has(Pte::kUffdWp)) {
+    KASSERT(vma.flags & kVmUffdWp);
+    async = vma.userfaultfd->has(uffd::kFeatureWpAsync);
+    if (!async) return handle_userfault(vma, Access::kWrite, UFFD_PAGEFAULT_FLAG_WP, wait);
+    count_vm_event(VmEvent::kUffdWpAsync);
+    now = now.without(Pte::kUffdWp);  // in the entry it goes with what is decided below
+  }
   if (!vma.is_private() || (!now.special() && cow().may_reuse(*this, vma, now, bits))) {
     bits |= Pte::kAccessed | kWritten | (vma.flags & kVmWrite ? Pte::kWrite : 0);
-    modify_pte(entry, [&](Pte seen) { return seen.with(bits); });
+    modify_pte(entry, [&](Pte seen) { return seen.without(Pte::kUffdWp).with(bits); });
     count_vm_event(VmEvent::kCowReuse);
-    return FaultOutcome::kReuse;
+    return async ? FaultOutcome::kUffdAsync : FaultOutcome::kReuse;
   }
   if (!now.special()) return copy_page(vma, address, entry);
   Pfn pfn = alloc_zeroed_frame();  // instead of copying the zero page
@@ -197,8 +247,8 @@ FaultOutcome AddressSpace::unshare_page(Vma& vma, uint64_t address, Pte* entry) 
 }
 
 // Of a frame that is the address space's own, and written.
-Pte AddressSpace::new_page_entry(const Vma& vma, Pfn pfn) {
-  Pte written = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | kWritten);
+Pte AddressSpace::new_page_entry(const Vma& vma, Pfn pfn, uint64_t bits) {
+  Pte written = Pte::for_frame(pfn, cow().map_new(pfn) | Pte::kAccessed | kWritten | bits);
   return with_protection(written, vma, vma.flags & kVmWrite);
 }
 
@@ -222,7 +272,7 @@ bool AddressSpace::expand_stack(Vma& vma, uint64_t address) {
   bool needs_gap = below != nullptr && !(below->flags & kVmGrowsDown) && (below->flags & kVmAccess);
   if (needs_gap && start - below->end < kStackGuardGap) return false;
   if (vma.end - start > current().limit(RLIMIT_STACK)) return false;
-  if (!may_expand(vma.flags, vma.start - start)) return false;
+  if (!may_expand(vma.flags, vma.start - start) || !may_lock(vma.flags, vma.start - start)) return false;
   account(vma, -1);
   vma.start = start;  // keeps the order of the areas
   account(vma, 1);
@@ -234,7 +284,8 @@ bool AddressSpace::expand_stack(Vma& vma, uint64_t address) {
 Pfn AddressSpace::fault_in(uint64_t address, Access access) {
   address = page_align_down(address);
   Vma* vma = vmas_.find_intersection(address, address + kPageSize);
-  if (vma == nullptr || refused(*vma, access, false) || !is_good(handle_mm_fault(*vma, address, access)))
+  if (vma == nullptr || refused(*vma, access, false) ||
+      !is_good(handle_mm_fault(*vma, address, access, nullptr)))
     return 0;
   return read_pte(page_table_.find(address)).pfn();
 }

@@ -16,54 +16,86 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
   Ref<AddressSpace> child = create();
   if (!child) return Errno{ENOMEM};
   count_vm_event(VmEvent::kFork);
-  MmapWriteGuard guard(mmap_lock_);
-  // Nobody runs in the child, but a file that is truncated looks at it.
-  MmapWriteGuard child_guard(child->mmap_lock_);
-  long error = cow().copied(*this, *child);
-  if (error == 0) error = copy_areas(*child);
-  if (error < 0) return Errno{static_cast<int>(-error)};
+  UserfaultEvents events;
+  long error;
+  {
+    MmapWriteGuard guard(mmap_lock_);
+    // Nobody runs in the child, but a file that is truncated looks at it.
+    MmapWriteGuard child_guard(child->mmap_lock_);
+    error = cow().copied(*this, *child);
+    if (error == 0) error = copy_areas(*child, events);
+  }
+  if (error < 0) {
+    events.cancel();
+    return Errno{static_cast<int>(-error)};
+  }
   child->executable = executable;
   child->argument_start = argument_start;
   child->argument_end = argument_end;
   child->environment_end = environment_end;
   child->start_brk_ = start_brk_;
   child->brk_ = brk_;
+  events.tell();
   return child;
 }
 
-long AddressSpace::copy_areas(AddressSpace& child) {
+namespace {
+
+// A page that the file goes on sharing with both.
+long copy_shared_entry(Pte now, Pte* target) {
+  if (!frame_get(now.pfn())) return -ENOMEM;
+  cow().map_file(now.pfn());
+  set_pte(target, now.without(Pte::kDirty | Pte::kAccessed | Pte::kPin | Pte::kPinWrite));
+  return 0;
+}
+
+}  // namespace
+
+long AddressSpace::copy_areas(AddressSpace& child, UserfaultEvents& events) {
   for (const Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next) {
     if (vma->flags & kVmDontCopy) continue;
-    Result<Vma*> made = new_vma(vma->start, vma->end, vma->flags & ~kVmLockedMask, vma->file, vma->offset);
+    Ref<Userfaultfd> of_child;
+    if (long error = events.add_fork(vma->userfaultfd, child, of_child); error < 0) return error;
+    uint64_t flags = vma->flags & ~(kVmLockedMask | (of_child ? 0 : kVmUffd));
+    Result<Vma*> made = new_vma(vma->start, vma->end, flags, vma->file, vma->offset);
     if (!made.ok()) return made.error();
     Vma* copy = *made;
+    copy->userfaultfd = of_child;
     copy->has_anon_pages = vma->has_anon_pages;
     child.insert(copy);
-    if (!vma->is_private() || !vma->has_anon_pages) continue;
     if (vma->flags & kVmWipeOnFork) {
       copy->has_anon_pages = false;
       continue;
     }
-    if (long error = copy_page_range(child, *vma); error < 0) return error;
+    // What is write-protected in the child is told by entries only.
+    bool private_pages = vma->is_private() && vma->has_anon_pages;
+    if (!private_pages && !(copy->flags & kVmUffdWp)) continue;
+    if (long error = copy_page_range(child, *vma, *copy); error < 0) return error;
   }
   return 0;
 }
 
 // On failure the parent's entries that were shared stay so: its next writes cost a fault each.
-long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma) {
+long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma, const Vma& copy) {
   TlbBatch batch(*this);
   long error = 0;
   int64_t copied = 0;
   page_table_.for_each(vma.start, vma.end, [&](uint64_t linear, Pte* entry) {
     Pte now = read_pte(entry);
-    if (error < 0 || !(now.maps_page() || now.guard())) return;
+    uint64_t dropped = copy.flags & kVmUffdWp ? 0 : Pte::kUffdWp;  // without a monitor nothing is protected
+    if (error < 0 || now.without(dropped | Pte::kSoftDirty).none()) return;
     Pte* target = child.page_table_.ensure(linear);
     if (target == nullptr) {
       error = -ENOMEM;
       return;
     }
-    if (now.guard() || now.special()) {
-      set_pte(target, now);
+    if (!now.maps_page() || now.special()) {
+      set_pte(target, now.without(dropped | Pte::kWrite));
+      return;
+    }
+    if (!vma.is_private()) {
+      error = copy_shared_entry(now.without(dropped), target);
+      copied += error == 0;
       return;
     }
     Pte for_child;
@@ -75,7 +107,7 @@ long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma) {
         Pfn copy = alloc_frame();
         if (copy != 0) {
           memcpy(phys_to_virt(copy * kPageSize), phys_to_virt(now.pfn() * kPageSize), kPageSize);
-          for_child = child.new_page_entry(vma, copy);
+          for_child = child.new_page_entry(vma, copy, now.value() & Pte::kUffdWp);
           count_vm_event(VmEvent::kCowForkCopy);
           break;
         }
@@ -85,7 +117,7 @@ long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma) {
         error = -ENOMEM;
         return;
     }
-    set_pte(target, for_child);
+    set_pte(target, for_child.without(dropped));
     ++copied;
   });
   batch.flush();

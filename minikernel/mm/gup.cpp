@@ -6,6 +6,7 @@
 #include "mm/address_space.h"
 #include "mm/entry.h"
 #include "mm/user_memory.h"
+#include "mm/userfaultfd.h"
 #include "mm/zero_page.h"
 #include "proc/task.h"
 
@@ -25,24 +26,42 @@ bool may_follow(const Vma& vma, unsigned flags) {
   return (vma.flags & kVmRead) || (forced && (vma.flags & kVmMayRead));
 }
 
+// What a fault that could not be settled means for who wants the page; 0: look again.
+constexpr long kWaitForMonitor = 1;
+long error_of(FaultOutcome outcome) {
+  switch (outcome) {
+    case FaultOutcome::kOutOfMemory:
+      return -ENOMEM;
+    case FaultOutcome::kSigbus:
+    case FaultOutcome::kSigsegv:
+    case FaultOutcome::kPoisoned:
+      return -EFAULT;
+    case FaultOutcome::kUserfault:
+      return kWaitForMonitor;
+    default:
+      return 0;
+  }
+}
+
 bool is_zero_page(Pte entry) { return entry.special() && entry.pfn() == zero_page_pfn(); }
 
 }  // namespace
 
 // Linux's follow_page_pte() and faultin_page(), until one of them is done.
-long AddressSpace::follow_page(uint64_t address, PageRef& ref) {
+long AddressSpace::follow_page(uint64_t address, PageRef& ref, UserfaultWait& wait) {
   bool write = ref.flags & kFollWrite;
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr || !may_follow(*vma, ref.flags)) return -EFAULT;
+  bool faulted = false;
   while (true) {
     if (Pte* entry = page_table_.find(address)) {
       PteLock lock(entry);
       Pte now = read_pte(entry);
       if (now.maps_page() && now.special() && !is_zero_page(now))
         return -EFAULT;  // no page that could be referred to
-      bool allowed =
-          now.maps_page() && (!write || now.writable() ||
-                              (!(vma->flags & kVmWrite) && !now.special() && cow().may_write_forced(now)));
+      bool allowed = now.maps_page() &&
+                     (!write || now.writable() ||
+                      (!(vma->flags & kVmWrite) && !now.special() && cow().may_write_forced(now, faulted)));
       if (allowed && !write && vma->is_private() && cow().must_unshare(*vma, now, ref.flags)) {
         if (unshare_page(*vma, address, entry) == FaultOutcome::kOutOfMemory) return -ENOMEM;
         now = read_pte(entry);
@@ -54,15 +73,15 @@ long AddressSpace::follow_page(uint64_t address, PageRef& ref) {
       }
       if (allowed) return cow().take_reference(*this, *vma, entry, ref);
     }
-    FaultOutcome outcome = handle_mm_fault(*vma, address, write ? Access::kWrite : Access::kRead);
-    if (outcome == FaultOutcome::kOutOfMemory) return -ENOMEM;
-    if (outcome == FaultOutcome::kSigbus || outcome == FaultOutcome::kSigsegv) return -EFAULT;
+    FaultOutcome outcome = handle_mm_fault(*vma, address, write ? Access::kWrite : Access::kRead, &wait);
+    faulted = true;
+    if (long error = error_of(outcome); error != 0) return error;
   }
 }
 
 // Under the page-table lock the page stays what it is.
-long AddressSpace::read_page(uint64_t address, void* out, size_t bytes, unsigned follow) {
-  MmapReadGuard guard(mmap_lock_);
+long AddressSpace::read_page_locked(uint64_t address, void* out, size_t bytes, unsigned follow,
+                                    UserfaultWait& wait) {
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr || !may_follow(*vma, follow)) return -EFAULT;
   while (true) {
@@ -75,21 +94,40 @@ long AddressSpace::read_page(uint64_t address, void* out, size_t bytes, unsigned
         return 0;
       }
     }
-    FaultOutcome outcome = handle_mm_fault(*vma, page_align_down(address), Access::kRead);
-    if (outcome == FaultOutcome::kOutOfMemory) return -ENOMEM;
-    if (outcome == FaultOutcome::kSigbus || outcome == FaultOutcome::kSigsegv) return -EFAULT;
+    FaultOutcome outcome = handle_mm_fault(*vma, page_align_down(address), Access::kRead, &wait);
+    if (long error = error_of(outcome); error != 0) return error;
   }
+}
+
+// As often as a monitor has to be waited for, which is done without the lock.
+template <typename Try>
+long AddressSpace::with_monitors(uint64_t address, Try attempt) {
+  while (true) {
+    UserfaultWait wait(address, false);
+    long result;
+    {
+      MmapReadGuard guard(mmap_lock_);
+      result = attempt(wait);
+    }
+    if (result != kWaitForMonitor) return result;
+    if (long slept = wait.sleep(Sleep::kInterruptible); slept < 0) return slept;
+  }
+}
+
+long AddressSpace::read_page(uint64_t address, void* out, size_t bytes, unsigned follow) {
+  return with_monitors(
+      address, [&](UserfaultWait& wait) { return read_page_locked(address, out, bytes, follow, wait); });
+}
+
+long AddressSpace::get_page(uint64_t address, PageRef& ref) {
+  return with_monitors(address, [&](UserfaultWait& wait) { return follow_page(address, ref, wait); });
 }
 
 long get_user_pages(AddressSpace& mm, uint64_t address, size_t count, unsigned flags, PageRef* out) {
   for (size_t i = 0; i < count; ++i) {
     uint64_t at = page_align_down(address) + i * kPageSize;
     out[i] = {0, flags};
-    long error = -EFAULT;
-    if (at < kUserEnd) {
-      MmapReadGuard guard(mm.mmap_lock());
-      error = mm.follow_page(at, out[i]);
-    }
+    long error = at < kUserEnd ? mm.get_page(at, out[i]) : -EFAULT;
     if (error < 0) return i > 0 ? static_cast<long>(i) : error;
   }
   return static_cast<long>(count);

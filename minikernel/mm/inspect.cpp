@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kMapSoftDirty = 1ul << 55;
 constexpr uint64_t kMapExclusive = 1ul << 56;
 constexpr uint64_t kMapUffdWp = 1ul << 57;
+constexpr uint64_t kMapGuard = 1ul << 58;
 constexpr uint64_t kMapFile = 1ul << 61;
 constexpr uint64_t kMapSwap = 1ul << 62;
 constexpr uint64_t kMapPresent = 1ul << 63;
@@ -43,6 +44,7 @@ uint64_t pagemap_word(const Vma& vma, Pte entry) {
   if (entry.none()) return word;
   if (entry.has(Pte::kSoftDirty)) word |= kMapSoftDirty;
   if (entry.has(Pte::kUffdWp)) word |= kMapUffdWp;
+  if (entry.guard()) word |= kMapGuard;
   if (!entry.maps_page()) return word | kMapSwap;
   word |= kMapPresent | entry.pfn();
   if (entry.special()) return word;

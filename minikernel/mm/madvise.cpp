@@ -100,7 +100,25 @@ Result<uint64_t> advised_flags(const Vma& vma, int advice) {
   }
 }
 
+bool drops_pages(const Vma& vma, int advice) {
+  if (advice == MADV_DONTNEED_LOCKED) return true;
+  if (vma.flags & kVmLocked) return false;
+  return advice == MADV_DONTNEED || (advice == MADV_FREE && vma.anonymous());
+}
+
 }  // namespace
+
+// Before pages are dropped their monitor is told. True: mmap_lock was let go for that, and the area has to be
+// found again.
+bool AddressSpace::tell_removal(uint64_t start, uint64_t end) {
+  UserfaultEvents events;
+  events.add_remove(vmas_.find(start)->userfaultfd, start, end);
+  if (events.empty()) return false;
+  mmap_lock_.unlock_write();
+  events.tell();
+  mmap_lock_.lock_write();
+  return true;
+}
 
 long AddressSpace::madvise(uint64_t address, uint64_t length, int advice) {
   if (!is_known(advice) || !page_aligned(address)) return -EINVAL;
@@ -124,6 +142,11 @@ long AddressSpace::madvise(uint64_t address, uint64_t length, int advice) {
     if (vma == nullptr) break;
     at = max(at, vma->start);
     uint64_t stop = min(vma->end, end);
+    if (drops_pages(*vma, advice) && tell_removal(at, stop)) {
+      vma = vmas_.find(at);
+      if (vma == nullptr || vma->start > at) return -ENOMEM;
+      stop = min(vma->end, stop);
+    }
     error = advise_area(*vma, at, stop, advice);
     if (error == 0) at = stop;
   }
@@ -143,7 +166,7 @@ long AddressSpace::advise_area(Vma& vma, uint64_t start, uint64_t end, int advic
       if (vma.flags & kVmLocked) return -EINVAL;
       [[fallthrough]];
     case MADV_DONTNEED_LOCKED:
-      zap_range(start, end);
+      zap_range(start, end, {.area = &vma});
       return 0;
     case MADV_COLD:
     case MADV_PAGEOUT:
@@ -170,6 +193,7 @@ long AddressSpace::advise_area(Vma& vma, uint64_t start, uint64_t end, int advic
 long AddressSpace::remove_pages(uint64_t start, uint64_t end) {
   long hole = 0;
   for (uint64_t at = start; at < end;) {
+    UserfaultEvents events;
     Ref<File> file;
     uint64_t offset, stop;
     {
@@ -183,7 +207,9 @@ long AddressSpace::remove_pages(uint64_t start, uint64_t end) {
       at = max(at, vma->start);
       offset = vma->file_offset(at);
       stop = min(vma->end, end);
+      if (long error = events.add_remove(vma->userfaultfd, at, stop); error < 0) return error;
     }
+    events.tell();
     long error = file->inode().allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, stop - at);
     if (error < 0) return error;
     at = stop;

@@ -2,25 +2,44 @@
 //
 // mlock, mlock2, munlock, mlockall, munlockall: Linux mm/mlock.c. Nothing is ever swapped out here, so a lock
 // means that the pages are there from now on, that MADV_DONTNEED leaves them alone, and that /proc says so.
-// All programs are root's and have CAP_IPC_LOCK: RLIMIT_MEMLOCK binds nobody.
+// RLIMIT_MEMLOCK binds whoever is not root (CAP_IPC_LOCK).
 #include <asm/mman.h>
+#include <asm/resource.h>
 #include <linux/mman.h>
 
 #include "arch/x86_64/memory_layout.h"
 #include "mm/address_space.h"
 #include "mm/user_memory.h"
+#include "proc/task.h"
 
 namespace mk {
+namespace {
+
+bool is_bound() { return current().process->uids.effective != 0; }
+uint64_t most_pages() { return current().limit(RLIMIT_MEMLOCK) / kPageSize; }
+
+}  // namespace
+
+// Linux's can_do_mlock().
+bool AddressSpace::may_lock_at_all() { return !is_bound() || current().limit(RLIMIT_MEMLOCK) != 0; }
+
+// Linux's mlock_future_ok(): room for that much more in an area with these flags.
+bool AddressSpace::may_lock(uint64_t vm_flags, uint64_t bytes) const {
+  return !(vm_flags & kVmLocked) || !is_bound() || locked_pages_ + bytes / kPageSize <= most_pages();
+}
 
 // `address` need not be aligned; the whole pages that the range touches are meant.
 long AddressSpace::mlock(uint64_t address, uint64_t length, uint64_t lock) {
+  if (lock != 0 && !may_lock_at_all()) return -EPERM;
   uint64_t start = page_align_down(address);
-  uint64_t end = start + page_align_up(length + (address - start));
+  uint64_t size = page_align_up(length + (address - start));
+  uint64_t end = start + size;
   if (end < start) return -EINVAL;
   if (end == start) return 0;
   long error = 0;
   {
     MmapWriteGuard guard(mmap_lock_);
+    if (lock != 0 && !may_lock(kVmLocked, size - locked_bytes(start, end))) return -ENOMEM;
     uint64_t at = start;
     while (at < end && error == 0) {
       Vma* vma = vmas_.find(at);
@@ -41,6 +60,14 @@ long AddressSpace::mlock(uint64_t address, uint64_t length, uint64_t lock) {
   return error == -ENOMEM ? -EAGAIN : error;
 }
 
+// Of [start, end), what is locked already.
+uint64_t AddressSpace::locked_bytes(uint64_t start, uint64_t end) const {
+  uint64_t bytes = 0;
+  for (Vma* vma = vmas_.find(start); vma != nullptr && vma->start < end; vma = vma->next)
+    if (vma->flags & kVmLocked) bytes += min(vma->end, end) - max(vma->start, start);
+  return bytes;
+}
+
 long AddressSpace::lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock) {
   uint64_t flags = (vma.flags & ~kVmLockedMask) | lock;
   if (flags == vma.flags) return 0;
@@ -51,9 +78,11 @@ long AddressSpace::lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lo
 long AddressSpace::mlockall(uint64_t mcl_flags) {
   constexpr uint64_t kAll = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
   if (mcl_flags == 0 || (mcl_flags & ~kAll) || mcl_flags == MCL_ONFAULT) return -EINVAL;
+  if (!may_lock_at_all()) return -EPERM;
   uint64_t lock = kVmLocked | (mcl_flags & MCL_ONFAULT ? kVmLockOnFault : 0);
   {
     MmapWriteGuard guard(mmap_lock_);
+    if ((mcl_flags & MCL_CURRENT) && is_bound() && total_pages_ > most_pages()) return -ENOMEM;
     default_flags_ = mcl_flags & MCL_FUTURE ? lock : 0;
     if (!(mcl_flags & MCL_CURRENT)) return 0;
     lock_all(lock);

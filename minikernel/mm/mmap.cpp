@@ -57,6 +57,8 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
   if (size == 0) return -ENOMEM;
   if (offset / kPageSize + size / kPageSize > UINT64_MAX / kPageSize) return -EOVERFLOW;
 
+  UserfaultEvents events;
+  bool fills = false;
   uint64_t start = 0;
   {
     MmapWriteGuard guard(mmap_lock_);
@@ -73,18 +75,21 @@ long AddressSpace::mmap(uint64_t address, uint64_t length, uint64_t prot, uint64
     }
     if ((flags & MAP_FIXED_NOREPLACE) && vmas_.find_intersection(start, start + size) != nullptr)
       return -EEXIST;
-    long error = map_new(file, start, size, prot, flags, offset);
+    if ((flags & MAP_LOCKED) && !may_lock_at_all()) return -EPERM;
+    if (!may_lock(default_flags_ | map_flags(flags), size)) return -EAGAIN;
+    long error = map_new(file, start, size, prot, flags, offset, events);
     if (error < 0) return error;
     bool populates = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE;
-    if (!populates && !((default_flags_ | map_flags(flags)) & kVmLocked)) return static_cast<long>(start);
+    fills = populates || ((default_flags_ | map_flags(flags)) & kVmLocked);
   }
-  populate(start, start + size, Populate::kMap);
+  events.tell();
+  if (fills) populate(start, start + size, Populate::kMap);
   return static_cast<long>(start);
 }
 
 // The area that the arguments of mmap ask for, at a place that has been found.
 long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint64_t prot, uint64_t flags,
-                           uint64_t offset) {
+                           uint64_t offset, UserfaultEvents& events) {
   uint64_t type = flags & MAP_TYPE;
   bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
   uint64_t vm_flags = kMayAll;
@@ -94,6 +99,7 @@ long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint6
   if (file) {
     Result<uint64_t> allowed = file_flags(*file, prot, shared);
     if (!allowed.ok()) return allowed.error();
+    if (long error = file->inode().check_mapping(offset); error < 0) return error;
     if (flags & MAP_GROWSDOWN) return -EINVAL;
     vm_flags = *allowed;
     if (file->inode().maps_as_anonymous()) file.reset();
@@ -107,19 +113,19 @@ long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint6
     if (!file) return -ENOMEM;
   }
   vm_flags |= default_flags_ | map_flags(flags) | prot_flags(prot);
-  return map_locked(start, size, vm_flags, file, offset);
+  return map_locked(start, size, vm_flags, file, offset, events);
 }
 
 // Puts an area where others may be; those give way.
 long AddressSpace::map_locked(uint64_t start, uint64_t size, uint64_t vm_flags, const Ref<File>& file,
-                              uint64_t offset) {
+                              uint64_t offset, UserfaultEvents& events) {
   // What the new area replaces is given back (Linux's count_vma_pages_range).
   if (!may_expand(vm_flags, size - min(size, mapped_bytes(start, start + size)))) return -ENOMEM;
   // Linux's accountable_mapping(): what would count against an overcommit limit.
   if ((vm_flags & (kVmNoReserve | kVmShared | kVmWrite)) == kVmWrite) vm_flags |= kVmAccount;
   Result<Vma*> vma = new_vma(start, start + size, vm_flags | kVmSoftDirty, file, offset);
   if (!vma.ok()) return vma.error();
-  long error = unmap_locked(start, start + size);
+  long error = unmap_locked(start, start + size, events);
   if (error < 0) {
     free_vma(*vma);
     return error;
@@ -132,19 +138,26 @@ long AddressSpace::map_locked(uint64_t start, uint64_t size, uint64_t vm_flags, 
 long AddressSpace::map_area(uint64_t start, uint64_t end, uint64_t vm_flags, Ref<File> file,
                             uint64_t offset) {
   KASSERT(page_aligned(start) && page_aligned(end) && start < end && end <= kUserEnd);
+  UserfaultEvents events;  // none: the address space is new
   MmapWriteGuard guard(mmap_lock_);
-  return map_locked(start, end - start, vm_flags | kMayAll, file, offset);
+  return map_locked(start, end - start, vm_flags | kMayAll, file, offset, events);
 }
 
 long AddressSpace::munmap(uint64_t address, uint64_t length) {
   if (!page_aligned(address) || address > kUserEnd || length > kUserEnd - address) return -EINVAL;
   uint64_t size = page_align_up(length);
   if (size == 0) return -EINVAL;
-  MmapWriteGuard guard(mmap_lock_);
-  return unmap_locked(address, address + size);
+  UserfaultEvents events;
+  long error;
+  {
+    MmapWriteGuard guard(mmap_lock_);
+    error = unmap_locked(address, address + size, events);
+  }
+  events.tell();
+  return error;
 }
 
-long AddressSpace::unmap_locked(uint64_t start, uint64_t end) {
+long AddressSpace::unmap_locked(uint64_t start, uint64_t end, UserfaultEvents& events) {
   Vma* vma = vmas_.find_intersection(start, end);
   if (vma == nullptr) return 0;
   if (any_sealed(start, end)) return -EPERM;
@@ -152,6 +165,9 @@ long AddressSpace::unmap_locked(uint64_t start, uint64_t end) {
   if (vma->start < start && vma->end > end && vmas_.size() >= kMaxMapCount) return -ENOMEM;
   long error = split_at(start);
   if (error == 0) error = split_at(end);
+  for (vma = vmas_.find_intersection(start, end); error == 0 && vma != nullptr && vma->start < end;
+       vma = vma->next)
+    error = events.add_unmap(vma->userfaultfd, start, end);
   if (error < 0) {
     merge_range(start, end);
     return error;
@@ -162,19 +178,21 @@ long AddressSpace::unmap_locked(uint64_t start, uint64_t end) {
 }
 
 long AddressSpace::brk(uint64_t address) {
+  UserfaultEvents events;
   uint64_t populate_from = 0;
   uint64_t result;
   {
     MmapWriteGuard guard(mmap_lock_);
-    if (brk_locked(address, populate_from) == 0) brk_ = address;
+    if (brk_locked(address, populate_from, events) == 0) brk_ = address;
     result = brk_;
   }
+  events.tell();
   if (populate_from != 0) populate(populate_from, page_align_up(result), Populate::kMap);
   return static_cast<long>(result);
 }
 
 // Nonzero: the break stays where it is. `populate_from` is where new memory begins that has to be locked.
-long AddressSpace::brk_locked(uint64_t address, uint64_t& populate_from) {
+long AddressSpace::brk_locked(uint64_t address, uint64_t& populate_from, UserfaultEvents& events) {
   if (address < start_brk_ || address > kUserEnd) return -ENOMEM;
   if (address - start_brk_ > current().limit(RLIMIT_DATA)) return -ENOMEM;
   uint64_t old_end = page_align_up(brk_);
@@ -183,7 +201,7 @@ long AddressSpace::brk_locked(uint64_t address, uint64_t& populate_from) {
   if (new_end < old_end) {
     // A program may have unmapped its heap.
     if (vmas_.find_intersection(new_end, old_end) == nullptr) return -ENOMEM;
-    return unmap_locked(new_end, old_end);
+    return unmap_locked(new_end, old_end, events);
   }
   // A page stays free above the heap, and the gap that a stack above it needs.
   Vma* above = vmas_.find(old_end);
@@ -192,9 +210,10 @@ long AddressSpace::brk_locked(uint64_t address, uint64_t& populate_from) {
     if (new_end + kPageSize + gap > above->start) return -ENOMEM;
   }
   if (new_end > kUserEnd || vmas_.size() > kMaxMapCount) return -ENOMEM;
+  if (!may_lock(default_flags_, new_end - old_end)) return -EAGAIN;
   if (default_flags_ & kVmLocked) populate_from = old_end;
   uint64_t flags = kVmRead | kVmWrite | kMayAll | default_flags_;
-  return map_locked(old_end, new_end - old_end, flags, nullptr, 0);
+  return map_locked(old_end, new_end - old_end, flags, nullptr, 0, events);
 }
 
 }  // namespace mk

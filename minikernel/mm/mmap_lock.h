@@ -41,11 +41,17 @@ class MmapLock {
 class MmapReadGuard {
  public:
   explicit MmapReadGuard(MmapLock& lock) : lock_(lock) { lock_.lock_read(); }
-  ~MmapReadGuard() { lock_.unlock_read(); }
+  ~MmapReadGuard() { unlock(); }
   MmapReadGuard(const MmapReadGuard&) = delete;
+  // Before its end, once.
+  void unlock() {
+    if (held_) lock_.unlock_read();
+    held_ = false;
+  }
 
  private:
   MmapLock& lock_;
+  bool held_ = true;
 };
 
 class MmapWriteGuard {

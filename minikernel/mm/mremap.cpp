@@ -15,6 +15,7 @@ namespace mk {
 // The arguments, lengths in whole pages.
 struct AddressSpace::Remap {
   uint64_t address, old_length, new_length, flags, new_address;
+  UserfaultEvents& events;     // result: what monitors of userfaultfd hear of it
   uint64_t populate_from = 0;  // result: what grew here is locked, and is faulted in
   uint64_t end() const { return address + old_length; }
 };
@@ -26,7 +27,8 @@ long AddressSpace::mremap(uint64_t address, uint64_t old_length, uint64_t new_le
   if ((flags & MREMAP_DONTUNMAP) && (!(flags & MREMAP_MAYMOVE) || old_length != new_length)) return -EINVAL;
   if (!page_aligned(address)) return -EINVAL;
   if (new_length == 0 || new_length > kUserEnd || old_length > kUserEnd) return -EINVAL;
-  Remap remap = {address, page_align_up(old_length), page_align_up(new_length), flags, new_address};
+  UserfaultEvents events;
+  Remap remap = {address, page_align_up(old_length), page_align_up(new_length), flags, new_address, events};
   if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
     if (!page_aligned(new_address) || new_address > kUserEnd - remap.new_length) return -EINVAL;
     if (remap.end() > new_address && new_address + remap.new_length > address) return -EINVAL;
@@ -37,6 +39,7 @@ long AddressSpace::mremap(uint64_t address, uint64_t old_length, uint64_t new_le
     MmapWriteGuard guard(mmap_lock_);
     result = mremap_locked(remap);
   }
+  events.tell();
   if (remap.populate_from != 0) {
     uint64_t end = static_cast<uint64_t>(result) + remap.new_length;
     populate(remap.populate_from, end, Populate::kMap);
@@ -52,7 +55,7 @@ long AddressSpace::mremap_locked(Remap& remap) {
   auto same_place = static_cast<long>(remap.address);
   if (remap.old_length == remap.new_length) return same_place;
   if (remap.old_length > remap.new_length) {
-    long error = unmap_locked(remap.address + remap.new_length, remap.end());
+    long error = unmap_locked(remap.address + remap.new_length, remap.end(), remap.events);
     return error < 0 ? error : same_place;
   }
   long error = check_resize(remap, *vma);
@@ -75,7 +78,7 @@ long AddressSpace::mremap_to(Remap& remap, Vma* vma) {
   uint64_t to = remap.new_address;
   if (vmas_.size() + 2 >= kMaxMapCount - 3) return -ENOMEM;
   if (remap.old_length > remap.new_length) {
-    long error = unmap_locked(remap.address + remap.new_length, remap.end());
+    long error = unmap_locked(remap.address + remap.new_length, remap.end(), remap.events);
     if (error < 0) return error;
     remap.old_length = remap.new_length;
     vma = vmas_.find(remap.address);
@@ -102,7 +105,9 @@ long AddressSpace::check_resize(const Remap& remap, const Vma& vma) const {
   if (remap.new_length == remap.old_length) return 0;
   uint64_t first_page = vma.file_offset(remap.address) / kPageSize;
   if (first_page + remap.new_length / kPageSize < first_page) return -EINVAL;
-  if (!may_expand(vma.flags, remap.new_length - remap.old_length)) return -ENOMEM;
+  uint64_t bytes = remap.new_length - remap.old_length;
+  if (!may_lock(vma.flags, bytes)) return -EAGAIN;
+  if (!may_expand(vma.flags, bytes)) return -ENOMEM;
   return 0;
 }
 
@@ -110,6 +115,7 @@ bool AddressSpace::grow_in_place(Vma* vma, uint64_t new_end) {
   if (new_end > kUserEnd || vmas_.find_intersection(vma->end, new_end) != nullptr) return false;
   account(*vma, -1);
   vma->end = new_end;
+  vma->flags |= kVmSoftDirty;  // there is something new in it
   account(*vma, 1);
   merge_range(vma->start, new_end);
   return true;
@@ -118,15 +124,25 @@ bool AddressSpace::grow_in_place(Vma* vma, uint64_t new_end) {
 long AddressSpace::move_vma(Vma* vma, const Remap& remap, uint64_t new_address) {
   if (vmas_.size() >= kMaxMapCount - 3) return -ENOMEM;
   uint64_t new_end = new_address + remap.new_length;
-  Result<Vma*> moved = new_vma(new_address, new_end, vma->flags, vma->file, vma->file_offset(remap.address));
+  // Who has not asked to hear of it loses sight of what moves (Linux's mremap_userfaultfd_prep).
+  bool watched = vma->userfaultfd && vma->userfaultfd->has(UFFD_FEATURE_EVENT_REMAP);
+  uint64_t new_flags = (watched ? vma->flags : vma->flags & ~kVmUffd) | kVmSoftDirty;
+  Result<Vma*> moved = new_vma(new_address, new_end, new_flags, vma->file, vma->file_offset(remap.address));
   if (!moved.ok()) return moved.error();
+  if (watched) (*moved)->userfaultfd = vma->userfaultfd;
   (*moved)->has_anon_pages = vma->has_anon_pages;
   // The old range becomes an area of its own first, so that nothing can fail once entries have moved.
-  long error = unmap_locked(new_address, new_end);
+  long error = unmap_locked(new_address, new_end, remap.events);
   if (error == 0 && remap.old_length > 0) {
     error = split_at(remap.address);
     if (error == 0) error = split_at(remap.end());
-    if (error == 0 && !move_entries(remap.address, new_address, remap.old_length)) error = -ENOMEM;
+    bool drops_wp = (vma->flags & kVmUffdWp) && !watched;
+    if (error == 0)
+      error = remap.events.add_remap(vma->userfaultfd, remap.address, new_address, remap.old_length);
+    if (error == 0 && !move_entries(**moved, remap.address, new_address, remap.old_length, drops_wp)) {
+      remap.events.cancel_remap();
+      error = -ENOMEM;
+    }
   }
   if (error < 0) {
     free_vma(*moved);
@@ -141,7 +157,7 @@ long AddressSpace::move_vma(Vma* vma, const Remap& remap, uint64_t new_address) 
     left->has_anon_pages = false;
     merge_range(remap.address, remap.end());
   } else if (remap.old_length > 0) {
-    unmap_locked(remap.address, remap.end());
+    unmap_locked(remap.address, remap.end(), remap.events);
   }
   merge_range(new_address, new_end);
   return static_cast<long>(new_address);

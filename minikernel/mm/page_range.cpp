@@ -9,6 +9,17 @@
 
 namespace mk {
 
+namespace {
+
+// What is left of a write-protected page of a file that goes: the file may have it again (Linux's
+// zap_install_uffd_wp_if_needed).
+Pte left_behind(Pte old, const Vma* area) {
+  bool keeps = area != nullptr && !area->anonymous() && (area->flags & kVmUffdWp) && old.has(Pte::kUffdWp);
+  return Pte(keeps ? Pte::kUffdWp : 0);
+}
+
+}  // namespace
+
 void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
   TlbBatch batch(*this);
   int64_t dropped = 0;
@@ -16,11 +27,13 @@ void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
     Pte now = read_pte(entry);
     if (now.none()) return;
     if (!now.maps_page()) {
-      if (rules.markers) set_pte(entry, Pte());
+      Pte left = now.guard() ? now : left_behind(now, rules.area);
+      if (rules.markers) left = Pte();
+      if (left != now) set_pte(entry, left);
       return;
     }
     if (rules.only_file_pages && !now.has(Pte::kFile)) return;
-    Pte old = set_pte(entry, Pte());
+    Pte old = set_pte(entry, left_behind(now, rules.area));
     batch.changed(linear);
     if (old.special()) return;
     cow().unmap(old);
@@ -66,7 +79,7 @@ void AddressSpace::remove_guards(uint64_t start, uint64_t end) {
 }
 
 // False when memory is out; nothing has moved then.
-bool AddressSpace::move_entries(uint64_t from, uint64_t to, uint64_t length) {
+bool AddressSpace::move_entries(const Vma& vma, uint64_t from, uint64_t to, uint64_t length, bool drops_wp) {
   bool enough = true;
   page_table_.for_each(from, from + length, [&](uint64_t linear, Pte* entry) {
     if (enough && !read_pte(entry).none()) enough = page_table_.ensure(to + (linear - from)) != nullptr;
@@ -90,7 +103,10 @@ bool AddressSpace::move_entries(uint64_t from, uint64_t to, uint64_t length) {
     if (old.maps_page()) batch.changed(from + done);
     Pte* target = page_table_.find(to + done);
     PteLock lock(target);
-    set_pte(target, old.with(Pte::kSoftDirty));  // as Linux: what moved is new there
+    if (drops_wp && old.wp_marker()) continue;
+    // As Linux: what moved is new there. W is given where it was withheld.
+    Pte moved = (drops_wp ? old.without(Pte::kUffdWp) : old).with(Pte::kSoftDirty);
+    set_pte(target, moved.maps_page() ? with_protection(moved, vma, really_writable(moved, vma)) : moved);
   }
   batch.flush();
   return true;

@@ -26,6 +26,8 @@ uint64_t needed_right(Populate why) {
   return kVmAccess;
 }
 
+constexpr long kMustWait = 1;
+
 // Shared pages are not written ahead: that would only make them dirty.
 bool faults_for_writing(const Vma& vma, Populate why) {
   if (is_advice(why)) return why == Populate::kWrite;
@@ -43,7 +45,13 @@ long AddressSpace::populate(uint64_t start, uint64_t end, Populate why) {
     if (vma == nullptr) return 0;
     at = max(at, vma->start);
     uint64_t stop = min(min(vma->end, end), at + kStep);
-    long error = populate_area(*vma, at, stop, why);
+    UserfaultWait wait(at, false);
+    long error = populate_area(*vma, at, stop, why, wait);
+    if (error == kMustWait) {
+      guard.unlock();
+      if (wait.sleep(Sleep::kKillable) < 0) return -EINTR;
+      continue;
+    }
     if (error < 0 && why != Populate::kMap) return error;
     at = error < 0 ? min(vma->end, end) : stop;
     if (kill_pending(current())) return -EINTR;
@@ -51,12 +59,16 @@ long AddressSpace::populate(uint64_t start, uint64_t end, Populate why) {
   return 0;
 }
 
-long AddressSpace::populate_area(Vma& vma, uint64_t start, uint64_t end, Populate why) {
+// kMustWait: a monitor has been asked for the page at `start`, which has been moved to it.
+long AddressSpace::populate_area(Vma& vma, uint64_t& start, uint64_t end, Populate why, UserfaultWait& wait) {
   if (!is_advice(why) && (vma.flags & kVmLockOnFault)) return 0;
   if ((vma.flags & needed_right(why)) == 0) return is_advice(why) ? -EINVAL : -EFAULT;
   Access access = faults_for_writing(vma, why) ? Access::kWrite : Access::kRead;
-  for (uint64_t at = start; at < end; at += kPageSize) {
-    FaultOutcome outcome = handle_mm_fault(vma, at, access);
+  for (; start < end; start += kPageSize) {
+    wait.set_address(start);
+    FaultOutcome outcome = handle_mm_fault(vma, start, access, &wait);
+    if (outcome == FaultOutcome::kUserfault) return kMustWait;
+    if (outcome == FaultOutcome::kPoisoned) return is_advice(why) ? -EHWPOISON : -EFAULT;
     if (outcome == FaultOutcome::kOutOfMemory) return -ENOMEM;
     if (outcome == FaultOutcome::kSigbus || outcome == FaultOutcome::kSigsegv) return -EFAULT;
   }

@@ -30,7 +30,7 @@ void AddressSpace::unmap_file_pages(const Inode& inode, uint64_t first, uint64_t
     uint64_t high = min(last, page + vma->size() / kPageSize);
     if (low >= high) continue;
     uint64_t start = vma->start + (low - page) * kPageSize;
-    zap_range(start, start + (high - low) * kPageSize, {.only_file_pages = !even_cows});
+    zap_range(start, start + (high - low) * kPageSize, {.only_file_pages = !even_cows, .area = vma});
   }
 }
 

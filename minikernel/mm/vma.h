@@ -13,6 +13,7 @@
 #include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
 #include "lib/ref.h"
+#include "mm/userfaultfd.h"
 
 namespace mk {
 
@@ -25,6 +26,9 @@ inline constexpr uint64_t kVmMayWrite = 0x20;
 inline constexpr uint64_t kVmMayExec = 0x40;
 inline constexpr uint64_t kVmMayShare = 0x80;
 inline constexpr uint64_t kVmGrowsDown = 0x100;
+inline constexpr uint64_t kVmUffdMissing = 0x200;
+inline constexpr uint64_t kVmPfnMap = 0x400;
+inline constexpr uint64_t kVmUffdWp = 0x1000;
 inline constexpr uint64_t kVmLocked = 0x2000;
 inline constexpr uint64_t kVmSequentialRead = 0x8000;
 inline constexpr uint64_t kVmRandomRead = 0x10000;
@@ -38,16 +42,19 @@ inline constexpr uint64_t kVmSoftDirty = 0x8000000;
 inline constexpr uint64_t kVmHugePage = 0x20000000;
 inline constexpr uint64_t kVmNoHugePage = 0x40000000;
 inline constexpr uint64_t kVmMergeable = 0x80000000;
+inline constexpr uint64_t kVmUffdMinor = 1ul << 41;
 inline constexpr uint64_t kVmSealed = 1ul << 63;
 inline constexpr uint64_t kVmAccess = kVmRead | kVmWrite | kVmExec;
 inline constexpr uint64_t kVmLockedMask = kVmLocked | kVmLockOnFault;
+inline constexpr uint64_t kVmUffd = kVmUffdMissing | kVmUffdWp | kVmUffdMinor;
 
 struct Vma {
   uint64_t start = 0;
   uint64_t end = 0;
   uint64_t flags = 0;
-  Ref<File> file;       // empty: anonymous
-  uint64_t offset = 0;  // byte of the file at `start`; 0 when anonymous
+  Ref<File> file;                // empty: anonymous
+  uint64_t offset = 0;           // byte of the file at `start`; 0 when anonymous
+  Ref<Userfaultfd> userfaultfd;  // set when and only when a flag of kVmUffd is
   bool has_anon_pages =
       false;  // some page of a private area may be the address space's own (Linux's anon_vma)
 
@@ -64,6 +71,10 @@ struct Vma {
   // Stores can reach the file, now or after mprotect: what a file's seals count.
   bool may_write_shared() const { return (flags & (kVmShared | kVmMayWrite)) == (kVmShared | kVmMayWrite); }
   bool sealed() const { return (flags & kVmSealed) != 0; }
+  // The frames are no memory of ours (VM_PFNMAP).
+  bool pfn_map() const { return (flags & kVmPfnMap) != 0; }
+  // Writes since the last clear_refs are looked for: an entry without SOFT_DIRTY must not have W.
+  bool tracks_soft_dirty() const { return (flags & kVmSoftDirty) == 0; }
 
  private:
   friend class VmaSet;

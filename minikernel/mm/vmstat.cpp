@@ -36,6 +36,10 @@ constexpr Line kLines[] = {
     {"tlb_flush_remote_received", VmEvent::kTlbFlushRemoteReceived},
     {"tlb_flush_skipped_lazy", VmEvent::kTlbFlushSkippedLazy},
     {"tlb_flush_deferred", VmEvent::kTlbFlushDeferred},
+    {"uffd_missing", VmEvent::kUffdMissing},
+    {"uffd_wp", VmEvent::kUffdWp},
+    {"uffd_minor", VmEvent::kUffdMinor},
+    {"uffd_wp_async", VmEvent::kUffdWpAsync},
 };
 constexpr unsigned kLineCount = sizeof(kLines) / sizeof(kLines[0]);
 

@@ -27,6 +27,10 @@ enum class VmEvent : unsigned {
   kTlbFlushSkippedLazy,     // CPUs that were not interrupted, because they idle
   kTlbFlushDeferred,        // page-table changes whose flush was put off until the end of their range
   kOomKill,
+  kUffdMissing,  // messages of a userfaultfd, by reason
+  kUffdWp,
+  kUffdMinor,
+  kUffdWpAsync,  // write protections that a fault dropped without a message
   kCount,
 };
 inline constexpr unsigned kVmEvents = static_cast<unsigned>(VmEvent::kCount);

@@ -142,13 +142,15 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
   Access access = frame.error_code & kErrorWrite   ? Access::kWrite
                   : frame.error_code & kErrorFetch ? Access::kFetch
                                                    : Access::kRead;
+  UserfaultWait wait(address, from_user);
   AddressSpace::FaultResult result =
-      task.mm->handle_page_fault(address, access, frame.error_code & kErrorPresent);
+      task.mm->handle_page_fault(address, access, frame.error_code & kErrorPresent, wait);
 
   bool good = result.outcome != FaultOutcome::kSigsegv && result.outcome != FaultOutcome::kSigbus &&
-              result.outcome != FaultOutcome::kOutOfMemory;
-  count_vm_event(VmEvent::kPageFault);
-  if (good) ++task.minor_faults;
+              result.outcome != FaultOutcome::kPoisoned && result.outcome != FaultOutcome::kOutOfMemory;
+  bool waits = result.outcome == FaultOutcome::kUserfault;
+  if (!waits) count_vm_event(VmEvent::kPageFault);  // the one that ends it counts
+  if (good && !waits) ++task.minor_faults;
   if (result.outcome == FaultOutcome::kOutOfMemory) {
     // Somebody is killed, this task perhaps; if not, it tries again when that one has had its turn.
     if (out_of_memory()) this_cpu().need_resched = true;
@@ -161,13 +163,16 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
     task.signals.cause = access == Access::kWrite   ? "page fault, write to"
                          : access == Access::kFetch ? "page fault, fetch from"
                                                     : "page fault, read of";
-    bool bus = result.outcome == FaultOutcome::kSigbus;
+    bool bus = result.outcome == FaultOutcome::kSigbus || result.outcome == FaultOutcome::kPoisoned;
     force_signal(task, bus ? SIGBUS : SIGSEGV, result.si_code, address);
   } else if (!good) {
     result.outcome = FaultOutcome::kKernelFixup;
   }
   trace(trace_abi::TraceType::kFaultOutcome, task.pid, address, static_cast<uint64_t>(result.outcome),
         frame.error_code);
+  // A signal ends the program's waiting; the access is repeated when it has been dealt with. A system call
+  // cannot be left in the middle of a copy but for good.
+  if (waits) return wait.sleep(from_user ? Sleep::kInterruptible : Sleep::kKillable) == 0 || from_user;
   return good || from_user || (result.outcome == FaultOutcome::kOutOfMemory && !kill_pending(task));
 }
 

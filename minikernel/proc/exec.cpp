@@ -7,6 +7,7 @@
 #include "arch/x86_64/gdt.h"
 #include "arch/x86_64/random.h"
 #include "arch/x86_64/trace.h"
+#include "fs/io_uring/ring.h"
 #include "fs/vfs.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -139,7 +140,11 @@ bool arguments_too_long(const Task& task, const ArgumentBuffer& arguments,
 }
 
 void start_at(TrapFrame& frame, uint64_t entry, uint64_t stack_pointer) {
+  uint64_t vector = frame.vector;  // it goes on being a frame of execve, for a tracer
+  uint64_t number = frame.error_code;
   memset(&frame, 0, sizeof(frame));
+  frame.vector = vector;
+  frame.error_code = number;
   frame.rip = entry;
   frame.rsp = stack_pointer;
   frame.cs = kUserCodeSelector;
@@ -196,10 +201,12 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   Ref<FileTable> files = task.files->is_shared() ? task.files->clone() : task.files;
   Ref<SignalHandlers> handlers = task.handlers->is_shared() ? make<SignalHandlers>() : task.handlers;
   if (!files || !handlers) return -ENOMEM;
+  int old_pid = task.pid;
   error = end_other_threads();
   if (error < 0) return error;
 
   // Nothing can fail from here on.
+  io_uring_task_ends(task);
   exit_futexes(task);
   take_address_space(task, mm);
   vfork_is_done(task);
@@ -216,6 +223,7 @@ long exec(Task& task, const char* path, const ArgumentBuffer& arguments, const A
   fpu_restore(task.fpu);
   start_at(frame, program->entry, stack.pointer);
   trace_text(TraceType::kExec, path, task.pid, program->load_bias);
+  trace_exec(task, old_pid);
   return 0;
 }
 

@@ -18,13 +18,14 @@ struct ChildStatus {
 
 // Which children a wait call is about.
 struct WaitFor {
-  enum class Who { kAny, kPid, kGroup } who = Who::kAny;
+  enum class Who { kAny, kPid, kGroup, kProcess } who = Who::kAny;
   int id = 0;
-  uint32_t options = 0;  // WNOHANG, WEXITED, WSTOPPED, WCONTINUED, WNOWAIT, __WALL, __WCLONE
+  const Process* process = nullptr;  // kProcess: that very one, whatever its number is now
+  uint32_t options = 0;              // WNOHANG, WEXITED, WSTOPPED, WCONTINUED, WNOWAIT, __WALL, __WCLONE
 };
 
-// Waits for a child that has something to tell. 0 with `found.pid` 0: WNOHANG, and none has. -ECHILD,
-// -ERESTARTSYS.
+// Waits for a child, or a tracee, that has something to tell. 0 with `found.pid` 0: WNOHANG, and none has.
+// -ECHILD, -ERESTARTSYS.
 long wait_for_child(const WaitFor& what, ChildStatus& found);
 
 // Ends the other threads of the running task's process and waits until they are gone: what exec does first.

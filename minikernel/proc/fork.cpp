@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "proc/fork.h"
 
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 
 #include "arch/x86_64/context_switch.h"
+#include "fs/pid_fd.h"
 #include "init.h"
 #include "lib/assert.h"
 #include "lib/string.h"
 #include "mm/user_memory.h"
+#include "proc/job_control.h"
 #include "proc/kernel_stack.h"
 #include "proc/task.h"
 
@@ -17,7 +20,7 @@ namespace {
 constexpr uint64_t kKnownFlags =
     CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |
     CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID |
-    CLONE_DETACHED | CLONE_UNTRACED | CLONE_CLEAR_SIGHAND | CLONE_IO | CLONE_PTRACE;
+    CLONE_DETACHED | CLONE_UNTRACED | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_IO | CLONE_PTRACE;
 
 // The combinations that Linux's copy_process() refuses.
 long check_flags(uint64_t flags) {
@@ -25,6 +28,7 @@ long check_flags(uint64_t flags) {
   if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) return -EINVAL;
   if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) return -EINVAL;
   if ((flags & CLONE_SIGHAND) && (flags & CLONE_CLEAR_SIGHAND)) return -EINVAL;
+  if ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED))) return -EINVAL;
   return 0;
 }
 
@@ -46,6 +50,7 @@ Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal)
   SpinlockGuard guard(tasks_lock);
   process->group = parent.group;
   process->session = parent.session;
+  process->has_terminal = parent.has_terminal;
   process->uids = parent.uids;
   process->gids = parent.gids;
   process->exit_signal = flags & CLONE_PARENT ? parent.exit_signal : exit_signal;
@@ -86,7 +91,7 @@ void copy_registers(Task& child, Task& parent, const CloneArguments& arguments) 
   child.frame = frame_on(child);
   *child.frame = *parent.frame;
   child.frame->rax = 0;
-  child.frame->vector = 0;  // nothing to repeat
+  if (parent.trace.forced_trap_flag) child.frame->rflags &= ~kFlagTrap;
   if (arguments.stack_pointer != 0) child.frame->rsp = arguments.stack_pointer;
 }
 
@@ -104,15 +109,28 @@ void copy_attributes(Task& child, const Task& parent, const CloneArguments& argu
   child.clear_child_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
 }
 
+// A descriptor of the child for its parent: there before the child is.
+long open_pidfd(Task& child, Task& parent, uint64_t out, int& fd) {
+  Result<Ref<File>> file = make_pid_fd(child.process, 0);
+  if (!file.ok()) return file.error();
+  uint64_t limit = min(parent.limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles));
+  Result<int> installed = parent.files->install(*file, true, 0, static_cast<int>(limit));
+  if (!installed.ok()) return installed.error();
+  fd = *installed;
+  return put_user(out, fd) ? 0 : -EFAULT;
+}
+
 void link_to_parent(Process& child, Process& parent) {
   Process** link = &parent.first_child;
   while (*link != nullptr) link = &(*link)->next_sibling;
   *link = &child;
   child.parent = &parent;
+  child.parent_thread = current().pid;
 }
 
-// Gives the task its number and makes it known. -EAGAIN, -EINTR for a process that is ending.
-long publish(Task& child, Task& parent, const CloneArguments& arguments) {
+// Gives the task its number and makes it known. `event`: what it is for the parent's tracer. -EAGAIN, -EINTR
+// for a process that is ending.
+long publish(Task& child, Task& parent, const CloneArguments& arguments, int& event) {
   SpinlockGuard guard(tasks_lock);
   Process& process = *parent.process;
   if (process.group_exit || process.executor != nullptr || kill_pending(parent)) return -kRestartSys;
@@ -128,6 +146,8 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments) {
     add_process(*child.process);
   }
   add_thread(*child.process, child);
+  event = trace_event_of_clone_locked(parent, arguments.flags, arguments.exit_signal);
+  if (event != 0 || (arguments.flags & CLONE_PTRACE)) trace_child_locked(parent, child);
   return 0;
 }
 
@@ -145,13 +165,17 @@ long clone_task(const CloneArguments& arguments) {
   Ref<Task> child = make<Task>();
   if (!child) return -ENOMEM;
   child->kernel_stack = alloc_kernel_stack();
+  int event = 0;
+  int pidfd = -1;
   long error = child->kernel_stack == 0 ? -ENOMEM : copy_resources(*child, parent, arguments);
   if (error == 0) {
     copy_registers(*child, parent, arguments);
     copy_attributes(*child, parent, arguments);
-    error = publish(*child, parent, arguments);
+    if (arguments.flags & CLONE_PIDFD) error = open_pidfd(*child, parent, arguments.pidfd, pidfd);
+    if (error == 0) error = publish(*child, parent, arguments, event);
   }
   if (error < 0) {
+    if (pidfd >= 0) parent.files->close(pidfd);
     if (child->kernel_stack != 0) free_kernel_stack(child->kernel_stack);
     return error;
   }
@@ -160,7 +184,10 @@ long clone_task(const CloneArguments& arguments) {
   if (arguments.flags & CLONE_CHILD_SETTID) child->mm->write_memory(arguments.child_tid, &pid, sizeof(pid));
   Ref<Completion> done = child->vfork_done;
   make_runnable(*child);
-  if (done) done->wait(Sleep::kKillable);
+  child.reset();
+  if (event != 0) trace_event(parent, event, static_cast<uint64_t>(pid));
+  if (done && done->wait(Sleep::kKillable) == 0)
+    trace_event(parent, PTRACE_EVENT_VFORK_DONE, static_cast<uint64_t>(pid));
   return pid;
 }
 
@@ -180,6 +207,7 @@ Task* make_init_task(void (*entry)()) {
   task->pid = task->tgid = task->process->tgid = new_pid();
   KASSERT(task->pid == kInitPid);
   task->process->group = task->process->session = task->pid;
+  start_terminal_locked(*task->process);
   add_process(*task->process);
   add_thread(*task->process, *task);
   return task;

@@ -17,7 +17,7 @@ struct CloneArguments {
   int exit_signal = 0;
   uint64_t stack_pointer = 0;  // 0: the parent's
   uint64_t tls = 0;
-  int wanted_pid = 0;
+  uint64_t pidfd = 0;  // where CLONE_PIDFD puts the descriptor
 };
 
 // Makes a task that goes on where the running one is, with 0 as result. Its pid, or -errno.

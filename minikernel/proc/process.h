@@ -70,15 +70,19 @@ class Process : public RefCounted {
   Process* next = nullptr;  // in the table, by tgid
 
   Task* threads = nullptr;
-  unsigned thread_count = 0;  // not yet ended
-  unsigned live_count = 0;    // of them, those that have not begun to end
-  bool has_executed = false;  // since fork (setpgid's EACCES)
+  unsigned thread_count = 0;      // not yet ended
+  unsigned live_count = 0;        // of them, those that have not begun to end
+  int parent_thread = 0;          // the thread that forked
+  Task* traced_leader = nullptr;  // the first thread while it is traced, also when it has ended
+  bool has_executed = false;      // since fork (setpgid's EACCES)
   bool is_subreaper = false;
+  bool has_terminal = false;  // a controlling one (proc/job_control.h)
 
   // How it ends: once group_exit is set all its threads end with exit_status.
   bool group_exit = false;
   Task* executor = nullptr;  // the thread that runs exec and waits for all others to end
   bool zombie = false;       // all threads have ended
+  bool reaped = false;       // and nobody waits for its status any more: its number is free
   int exit_status = 0;
   int exit_signal = 0;  // what the parent gets then; 0: nothing, and it waits with __WCLONE only
 

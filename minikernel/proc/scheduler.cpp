@@ -169,13 +169,11 @@ void schedule() {
     return;
   }
   take_off(previous);
-  put_on(*next, here);
   // `previous` may be taken by another CPU only when its registers are saved: the lock is let go on the other
-  // side.
-  if (goes_on) {
-    enqueue(previous);
-    if (!(previous.affinity & bit(here.index)) || next == here.idle) tell_a_cpu(previous);
-  }
+  // side. It waits before the slice of `next` is decided on: that has an end because `previous` waits.
+  if (goes_on) enqueue(previous);
+  put_on(*next, here);
+  if (goes_on && (!(previous.affinity & bit(here.index)) || next == here.idle)) tell_a_cpu(previous);
   trace(TraceType::kTaskSwitch, next->pid, next->tgid);
   finish_switch(*switch_context(previous, previous.saved_stack_pointer, next->saved_stack_pointer));
 }

@@ -10,6 +10,7 @@
 #include "arch/x86_64/trap_frame.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "proc/job_control.h"
 #include "proc/process.h"
 #include "proc/signal_frame.h"
 #include "proc/task.h"
@@ -141,8 +142,14 @@ void stop_process(Process& process, int number) {
   process.stop_signal = number;
   process.stop_untold = true;
   process.continue_untold = false;
-  for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread) kick_task(*thread);
-  tell_parent_locked(process, CLD_STOPPED, number);
+  for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread) {
+    thread->trace.group_stop_told = false;
+    kick_task(*thread);
+  }
+  // A parent that traces it hears of the tracee's stop instead.
+  const Task* leader = process.traced_leader;
+  if (leader == nullptr || leader->trace.tracer->process.raw() != process.parent)
+    tell_parent_locked(process, CLD_STOPPED, number);
 }
 
 // SIGCONT and SIGKILL undo a stop when they are sent, blocked or not.
@@ -155,23 +162,17 @@ void continue_locked(Process& process, bool tell) {
   if (tell) tell_parent_locked(process, CLD_CONTINUED, SIGCONT);
 }
 
-void stay_stopped(Process& process) {
-  sleep_until(
-      process.continued, [&] { return !__atomic_load_n(&process.stopped, __ATOMIC_ACQUIRE); },
-      Sleep::kKillable);
+void stay_stopped(const Task& task, Process& process) {
+  auto over = [&] {
+    return !__atomic_load_n(&process.stopped, __ATOMIC_ACQUIRE) || is_traced_anyhow(task.trace);
+  };
+  sleep_until(process.continued, over, Sleep::kKillable);
 }
 
-// A process group whose members have no parent outside it in their session cannot be continued by a shell:
-// terminal stops do nothing there (POSIX's orphaned process group).
+// Terminal stops do nothing to those that no shell could continue.
 bool is_orphaned_group(int group) {
   SpinlockGuard guard(tasks_lock);
-  for (Process* process = next_process(0); process != nullptr; process = next_process(process->tgid)) {
-    const Process* parent = process->parent;
-    if (process->group != group || process->zombie) continue;
-    if (parent == nullptr) return false;  // init: whoever started the machine
-    if (parent->group != group && parent->session == process->session) return false;
-  }
-  return true;
+  return is_orphaned_group_locked(group);
 }
 
 // The default action, for signals that are not ignored by default.
@@ -192,7 +193,11 @@ bool has_to_end(const Task& task) {
          (process.executor != nullptr && process.executor != &task);
 }
 
-bool is_ignored_by(const Task& task, int number) { return is_ignored(task.handlers->action(number), number); }
+// What a tracer may want to see is not ignored.
+bool is_ignored_by(const Task& task, int number) {
+  if (is_traced_anyhow(task.trace) && number != SIGKILL) return false;
+  return is_ignored(task.handlers->action(number), number);
+}
 
 void effects_of_sending(Process& process, int number) {
   if (number == SIGCONT || number == SIGKILL) {
@@ -200,6 +205,8 @@ void effects_of_sending(Process& process, int number) {
       drop_pending(thread->signals.pending, kStopsByDefault);
     drop_pending(process.pending, kStopsByDefault);
     continue_locked(process, number == SIGCONT);
+    for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
+      number == SIGCONT ? trace_continued_locked(*thread) : cancel_trace_stop_locked(*thread);
   } else if (signal_bit(number) & kStopsByDefault) {
     for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
       drop_pending(thread->signals.pending, signal_bit(SIGCONT));
@@ -209,12 +216,21 @@ void effects_of_sending(Process& process, int number) {
 
 }  // namespace
 
+namespace {
+
+// A traced task stops once for its process's stop, as long as its tracer wants (trace_stop_due).
+bool is_held_by_stop(const Task& task) {
+  return __atomic_load_n(&task.process->stopped, __ATOMIC_SEQ_CST) && !is_traced_anyhow(task.trace);
+}
+
+}  // namespace
+
 bool kill_pending(const Task& task) {
   return has_to_end(task) || ready_signals(task, signal_bit(SIGKILL)) != 0;
 }
 
 bool signal_pending(const Task& task) {
-  return has_to_end(task) || __atomic_load_n(&task.process->stopped, __ATOMIC_SEQ_CST) ||
+  return has_to_end(task) || is_held_by_stop(task) || trace_stop_due(task) ||
          ready_signals(task, ~task.signals.blocked) != 0;
 }
 
@@ -263,7 +279,7 @@ void force_signal(Task& task, int number, int code, uint64_t address) {
 }
 
 void drop_ignored_locked(Process& process, int number) {
-  if (process.threads == nullptr || !is_ignored_by(*process.threads, number)) return;
+  if (process.threads == nullptr || !is_ignored(process.threads->handlers->action(number), number)) return;
   drop_pending(process.pending, signal_bit(number));
   for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
     drop_pending(thread->signals.pending, signal_bit(number));
@@ -345,6 +361,7 @@ bool take_action(Task& task, TrapFrame& frame, const siginfo_t& info) {
     default_action(task, frame, info);
     return false;
   }
+  bool stepping = trace_leave_step(task, frame);
   settle_restart(task, frame, &taken);
   if (!push_signal_frame(task, frame, taken, info)) {
     // The stack cannot take the frame. SIGSEGV, and no second try of a SIGSEGV handler (Linux's
@@ -359,6 +376,7 @@ bool take_action(Task& task, TrapFrame& frame, const siginfo_t& info) {
   SignalSet blocked = task.signals.blocked | taken.mask;
   if (!(taken.flags & SA_NODEFER)) blocked |= signal_bit(number);
   set_blocked(task, blocked);
+  trace_handler_entered(task, stepping);
   return true;
 }
 
@@ -369,13 +387,19 @@ void deliver_signals(TrapFrame& frame) {
   Process& process = *task.process;
   while (true) {
     if (has_to_end(task)) do_exit(process.group_exit ? process.exit_status : 0);
-    if (__atomic_load_n(&process.stopped, __ATOMIC_ACQUIRE)) {
-      stay_stopped(process);
+    if (trace_stop_due(task)) {
+      take_trace_stop(task);
+      continue;
+    }
+    if (is_held_by_stop(task)) {
+      stay_stopped(task, process);
       continue;
     }
     siginfo_t info;
     int number = take_signal(task, ~task.signals.blocked, info);
     if (number == 0) break;
+    if (is_traced_anyhow(task.trace) && number != SIGKILL && (number = trace_signal(task, info)) == 0)
+      continue;
     trace(trace_abi::TraceType::kSignal, task.pid, number,
           static_cast<uint64_t>(static_cast<int64_t>(info.si_code)),
           reinterpret_cast<uint64_t>(info.si_addr));

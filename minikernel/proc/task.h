@@ -18,6 +18,7 @@
 #include "lib/spinlock.h"
 #include "mm/address_space.h"
 #include "proc/process.h"
+#include "proc/ptrace.h"
 #include "proc/scheduler.h"
 #include "proc/signal.h"
 
@@ -64,6 +65,7 @@ struct Task : public RefCounted {
   Ref<Process> process;  // empty: idle tasks
   Ref<SignalHandlers> handlers;
   SignalState signals;
+  TraceState trace;
   FpuState fpu;          // while the task does not run
   uint64_t fs_base = 0;  // true at all times; the CPU has them while the task runs
   uint64_t gs_base = 0;
@@ -72,7 +74,14 @@ struct Task : public RefCounted {
   TrapFrame* frame = nullptr;  // of the system call that is running
   uint64_t start_ns = 0;
   uint64_t minor_faults = 0;
+  bool exiting = false;                   // in do_exit(): no fault waits for anybody
   uint64_t unimplemented_logged[8] = {};  // a bit for each system call that this program was told is missing
+
+  // What its transfers have to know (Linux's kiocb flags): not to wait; to be of a ring, for which there is
+  // no SIGPIPE.
+  bool nowait = false;
+  bool io_for_ring = false;
+  bool has_used_io_uring = false;
 
   // How to go on with an interrupted call that cannot simply be repeated (Linux's restart_block).
   long (*restart)(Task& task) = nullptr;
@@ -81,6 +90,8 @@ struct Task : public RefCounted {
   Ref<Completion> vfork_done;
   // Where a new kernel thread begins; null: user code, at the frame on top of the kernel stack.
   void (*entry)() = nullptr;
+  void (*thread_function)(void*) = nullptr;  // of a kernel thread (kernel_thread.h)
+  void* thread_argument = nullptr;
 
   // The scheduler's, under its lock.
   RunState state = RunState::kRunning;

@@ -11,6 +11,7 @@
 #include "fs/memory_file.h"
 #include "fs/shmem.h"
 #include "fs/vfs.h"
+#include "fs/transfer.h"
 #include "sys/syscall.h"
 
 namespace mk {

@@ -6,72 +6,11 @@
 #include <linux/fs.h>
 #include <linux/uio.h>
 
-#include "lib/string.h"
+#include "fs/transfer.h"
 #include "sys/syscall.h"
 
 namespace mk {
 namespace {
-
-constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
-
-enum class Direction { kRead, kWrite };
-
-// RLIMIT_FSIZE, as generic_write_check_limits: cuts `size` short, or sends SIGXFSZ.
-long check_size_limit(uint64_t offset, uint64_t& size) {
-  uint64_t limit = current().limit(RLIMIT_FSIZE);
-  if (size == 0 || limit >= offset + size) return 0;
-  if (offset >= limit) return file_too_large();
-  size = limit - offset;
-  return 0;
-}
-
-long append(File& file, UserBuffer buffer, bool moves) {
-  if (long error = check_size_limit(file.inode().size, buffer.size); error < 0) return error;
-  uint64_t end = 0;
-  long done = file.inode().append(file, end, buffer);
-  if (done > 0 && moves) file.position = end;
-  return done;
-}
-
-// The locks of a call that reads or writes, in one part or several: the file's position, and a regular file's
-// contents while they change.
-class TransferGuard {
- public:
-  TransferGuard(Direction direction, File& file, bool own_position) : position_(file, own_position) {
-    if (direction != Direction::kWrite || !file.inode().is_regular()) return;
-    contents_ = &file.inode().io_lock;
-    contents_->lock();
-  }
-  ~TransferGuard() {
-    if (contents_ != nullptr) contents_->unlock();
-  }
-  TransferGuard(const TransferGuard&) = delete;
-
- private:
-  PositionGuard position_;
-  Mutex* contents_ = nullptr;
-};
-
-// One transfer; with `position` null at the file's own position, which moves. O_APPEND goes before both, for
-// pwrite too (pwrite(2), BUGS). Under a TransferGuard.
-long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position) {
-  bool reads = direction == Direction::kRead;
-  if (reads ? !file.readable() : !file.writable()) return -EBADF;
-  if (static_cast<int64_t>(buffer.size) < 0) return -EINVAL;
-  if (buffer.address + buffer.size < buffer.address) return -EFAULT;
-  Inode& inode = file.inode();
-  uint64_t none = 0;
-  uint64_t& at = position != nullptr ? *position : inode.seekable() ? file.position : none;
-  if (static_cast<int64_t>(at + buffer.size) < 0) return -EINVAL;
-  buffer.size = min(buffer.size, static_cast<size_t>(kMaxTransfer));
-  if (!reads && file.appends() && inode.is_regular()) return append(file, buffer, position == nullptr);
-  if (!reads && inode.is_regular())
-    if (long error = check_size_limit(at, buffer.size); error < 0) return error;
-  // Asked before the size: a directory or a device that cannot be read says so for 0 bytes too.
-  long done = reads ? inode.read(file, at, buffer) : inode.write(file, at, buffer);
-  if (done > 0) at += static_cast<uint64_t>(done);
-  return done;
-}
 
 long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t count,
                      uint64_t* position = nullptr) {
@@ -124,15 +63,6 @@ long transfer_at(Direction direction, int fd, UserBuffer buffer, int64_t offset)
 
 }  // namespace
 
-long file_too_large() {
-  siginfo_t info;
-  memset(&info, 0, sizeof(info));
-  info.si_signo = SIGXFSZ;
-  info.si_code = SI_KERNEL;
-  send_signal(current(), info);
-  return -EFBIG;
-}
-
 long sys_read(int fd, UserAddress buffer, uint64_t size) {
   return transfer_once(Direction::kRead, fd, UserBuffer{buffer, size});
 }
@@ -182,7 +112,7 @@ long sys_lseek(int fd, int64_t offset, unsigned whence) {
   if (!file || file->path_only()) return -EBADF;
   if (!file->inode().seekable()) return -ESPIPE;
   PositionGuard guard(*file);
-  if (file->inode().is_directory() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
+  if (!file->inode().has_end() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;
   int64_t size = static_cast<int64_t>(file->inode().size);
   int64_t start = 0;
   switch (whence) {

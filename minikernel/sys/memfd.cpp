@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// memfd_create(2): Linux mm/memfd.c. Huge pages are not there (EINVAL, as where Linux has no hugetlbfs).
+// Descriptors that are about memory. memfd_create(2): Linux mm/memfd.c; huge pages are not there (EINVAL, as
+// where Linux has no hugetlbfs). userfaultfd(2).
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
 
 #include "fs/shmem.h"
+#include "fs/userfaultfd.h"
 #include "sys/syscall.h"
 
 namespace mk {
@@ -29,5 +31,8 @@ long sys_memfd_create(UserAddress name_address, unsigned flags) {
   if (!file.ok()) return file.error();
   return install(*file, flags & MFD_CLOEXEC);
 }
+
+// All programs are root's: vm.unprivileged_userfaultfd binds nobody.
+long sys_userfaultfd(unsigned flags) { return new_userfaultfd(flags); }
 
 }  // namespace mk

@@ -89,17 +89,4 @@ long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key
   return key == -1 ? sys_mprotect(address, length, prot) : -EINVAL;
 }
 
-// Nothing makes a descriptor of a process yet.
-long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int, unsigned flags) {
-  constexpr uint64_t kMaxVectors = 1024;  // UIO_MAXIOV
-  if (flags != 0 || count > kMaxVectors) return -EINVAL;
-  for (uint64_t i = 0; i < count; ++i) {
-    uint64_t range[2];
-    if (!get_user(range, vector + i * sizeof(range))) return -EFAULT;
-    if (static_cast<int64_t>(range[1]) < 0) return -EINVAL;
-  }
-  (void)fd;
-  return -EBADF;
-}
-
 }  // namespace mk

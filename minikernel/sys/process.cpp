@@ -10,6 +10,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/memory_layout.h"
+#include "fs/pid_fd.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "proc/exit.h"
@@ -86,6 +87,7 @@ long sys_setsid() {
   for (Process* other = next_process(0); other != nullptr; other = other->next)
     if (other->group == self.tgid) return -EPERM;
   self.session = self.group = self.tgid;
+  self.has_terminal = false;
   return self.tgid;
 }
 
@@ -124,6 +126,7 @@ long sys_waitid(int type, int id, UserAddress info_out, int options, UserAddress
   constexpr int kKnown =
       WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | static_cast<int>(__WCLONE) | __WALL;
   if ((options & ~kKnown) || !(options & (WEXITED | WSTOPPED | WCONTINUED))) return -EINVAL;
+  Ref<File> file;  // keeps the process of P_PIDFD
   WaitFor what;
   what.options = static_cast<uint32_t>(options);
   switch (type) {
@@ -139,20 +142,29 @@ long sys_waitid(int type, int id, UserAddress info_out, int options, UserAddress
       what.who = WaitFor::Who::kGroup;
       what.id = id == 0 ? current().process->group : id;
       break;
+    case P_PIDFD:
+      if (id < 0) return -EINVAL;
+      file = current().files->get(id);
+      what.who = WaitFor::Who::kProcess;
+      what.process = file ? process_of_file(*file) : nullptr;
+      if (what.process == nullptr) return -EBADF;
+      if (file->flags & O_NONBLOCK) what.options |= WNOHANG;
+      break;
     default:
       return -EINVAL;
   }
   ChildStatus found;
   if (long error = wait_for_child(what, found); error < 0) return error;
+  if (found.pid == 0 && (what.options & WNOHANG) && !(options & WNOHANG)) return -EAGAIN;
   siginfo_t info = {};
   if (found.pid != 0) {
     info.si_signo = SIGCHLD;
     info.si_code = found.code;
     info.si_pid = found.pid;
-    info.si_status = found.code == CLD_EXITED    ? found.status >> 8 & 0xff
-                     : found.code == CLD_KILLED  ? found.status & 0x7f
-                     : found.code == CLD_STOPPED ? found.status >> 8 & 0xff
-                                                 : SIGCONT;
+    info.si_status = found.code == CLD_EXITED      ? found.status >> 8 & 0xff
+                     : found.code == CLD_KILLED    ? found.status & 0x7f
+                     : found.code == CLD_CONTINUED ? SIGCONT
+                                                   : found.status >> 8;  // a tracee's with its event
   }
   rusage usage;
   fill(usage, found.usage);

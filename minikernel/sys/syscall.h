@@ -45,8 +45,6 @@ Result<Ref<Dentry>> base_directory(int directory_fd, const char* path);
 Result<Ref<Dentry>> find_at(int directory, UserAddress path, unsigned flags);
 // A descriptor for an open file, the lowest from `lowest` on; -EMFILE, -ENOMEM.
 long install(Ref<File> file, bool close_on_exec, int lowest = 0);
-// RLIMIT_FSIZE is in the way: SIGXFSZ, and -EFBIG.
-long file_too_large();
 
 // Something unimplemented inside a call that exists (an option, a flag): said once per program, like a
 // missing call.
@@ -65,6 +63,8 @@ long sys_preadv2(int fd, UserAddress vector, uint64_t count, uint64_t offset, ui
 long sys_pwritev2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t unused, int flags);
 long sys_lseek(int fd, int64_t offset, unsigned whence);
 long sys_ioctl(int fd, unsigned command, uint64_t argument);
+// memfd.cpp
+long sys_userfaultfd(unsigned flags);
 // directories.cpp
 long sys_getdents64(int fd, UserAddress buffer, unsigned size);
 long sys_getcwd(UserAddress buffer, uint64_t size);
@@ -137,6 +137,16 @@ long sys_umount2(UserAddress target, int flags);
 long sys_sync();
 long sys_fsync(int fd);
 long sys_syncfs(int fd);
+// splice.cpp
+long sys_splice(int in, UserAddress in_offset, int out, UserAddress out_offset, uint64_t bytes,
+                unsigned flags);
+long sys_tee(int in, int out, uint64_t bytes, unsigned flags);
+long sys_vmsplice(int fd, UserAddress vector, uint64_t count, unsigned flags);
+// io_uring.cpp
+long sys_io_uring_setup(uint32_t entries, UserAddress params);
+long sys_io_uring_enter(int fd, uint32_t to_submit, uint32_t least, unsigned flags, UserAddress argument,
+                        uint64_t argument_size);
+long sys_io_uring_register(int fd, unsigned opcode, UserAddress argument, uint32_t count);
 // memfd.cpp, flock.cpp
 long sys_memfd_create(UserAddress name, unsigned flags);
 long sys_flock(int fd, unsigned operation);
@@ -159,6 +169,17 @@ long sys_mseal(uint64_t address, uint64_t length, uint64_t flags);
 long sys_pkey_alloc(uint64_t flags, uint64_t rights);
 long sys_pkey_free(int key);
 long sys_pkey_mprotect(uint64_t address, uint64_t length, uint64_t prot, int key);
+// process_memory.cpp
+long sys_process_vm_readv(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                          uint64_t remote_count, uint64_t flags);
+long sys_process_vm_writev(int pid, UserAddress local, uint64_t local_count, UserAddress remote,
+                           uint64_t remote_count, uint64_t flags);
+// ptrace.cpp
+long sys_ptrace(uint64_t request, int pid, uint64_t address, uint64_t data);
+// pidfd.cpp
+long sys_pidfd_open(int pid, unsigned flags);
+long sys_pidfd_send_signal(int fd, int number, UserAddress info, unsigned flags);
+long sys_pidfd_getfd(int fd, int target, unsigned flags);
 long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice, unsigned flags);
 // process.cpp
 long sys_exit(int code);

@@ -133,6 +133,12 @@ constexpr Table make_table() {
   h[__NR_fallocate] = call<sys_fallocate>;
   h[__NR_sendfile] = call<sys_sendfile>;
   h[__NR_copy_file_range] = call<sys_copy_file_range>;
+  h[__NR_splice] = call<sys_splice>;
+  h[__NR_tee] = call<sys_tee>;
+  h[__NR_vmsplice] = call<sys_vmsplice>;
+  h[__NR_io_uring_setup] = call<sys_io_uring_setup>;
+  h[__NR_io_uring_enter] = call<sys_io_uring_enter>;
+  h[__NR_io_uring_register] = call<sys_io_uring_register>;
   h[__NR_statfs] = call<sys_statfs>;
   h[__NR_fstatfs] = call<sys_fstatfs>;
   h[__NR_mount] = call<sys_mount>;
@@ -140,6 +146,7 @@ constexpr Table make_table() {
   h[__NR_sync] = call<sys_sync>;
   h[__NR_fsync] = call<sys_fsync>;
   h[__NR_syncfs] = call<sys_syncfs>;
+  h[__NR_userfaultfd] = call<sys_userfaultfd>;
   h[__NR_memfd_create] = call<sys_memfd_create>;
   h[__NR_flock] = call<sys_flock>;
   h[__NR_fdatasync] = call<sys_fsync>;
@@ -248,6 +255,12 @@ constexpr Table make_table() {
   h[__NR_epoll_wait] = call<sys_epoll_wait>;
   h[__NR_epoll_pwait] = call<sys_epoll_pwait>;
   h[__NR_epoll_pwait2] = call<sys_epoll_pwait2>;
+  h[__NR_process_vm_readv] = call<sys_process_vm_readv>;
+  h[__NR_process_vm_writev] = call<sys_process_vm_writev>;
+  h[__NR_pidfd_open] = call<sys_pidfd_open>;
+  h[__NR_pidfd_send_signal] = call<sys_pidfd_send_signal>;
+  h[__NR_pidfd_getfd] = call<sys_pidfd_getfd>;
+  h[__NR_ptrace] = call<sys_ptrace>;
   h[__NR_rseq] = declined;
   return table;
 }
@@ -286,21 +299,25 @@ void log_unimplemented(uint64_t number, const char* detail) {
 
 void handle_syscall(TrapFrame& frame) {
   Task& task = current();
+  task.frame = &frame;
+  bool wanted = !task.trace.syscalls || trace_syscall_entry(task, frame);
   // A negative number is far beyond the table.
   uint64_t number = static_cast<uint32_t>(frame.error_code);
   const uint64_t arguments[6] = {frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9};
-  task.frame = &frame;
   trace(TraceType::kSyscallEnter, number, arguments[0], arguments[1], arguments[2], arguments[3],
         arguments[4], arguments[5]);
   SyscallHandler handler = syscall_handler(number);
   long result = -ENOSYS;
-  if (handler != nullptr) {
+  if (!wanted) {
+    result = static_cast<long>(frame.rax);
+  } else if (handler != nullptr) {
     result = handler(arguments);
   } else {
     log_unimplemented(number, "");
   }
   frame.rax = static_cast<uint64_t>(result);
   trace(TraceType::kSyscallExit, number, result);
+  if (task.trace.syscalls || task.trace.step) trace_syscall_exit(task, frame);
 }
 
 }  // namespace mk

@@ -23,13 +23,16 @@ namespace mk {
 long sys_fork() { return clone_task({.exit_signal = SIGCHLD}); }
 long sys_vfork() { return clone_task({.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD}); }
 
+// Here a pidfd goes where the child's number would.
 long sys_clone(uint64_t flags, uint64_t stack, UserAddress parent_tid, UserAddress child_tid, uint64_t tls) {
+  if ((flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID)) return -EINVAL;
   return clone_task({.flags = flags & ~static_cast<uint64_t>(CSIGNAL),
                      .child_tid = child_tid,
                      .parent_tid = parent_tid,
                      .exit_signal = static_cast<int>(flags & CSIGNAL),
                      .stack_pointer = stack,
-                     .tls = tls});
+                     .tls = tls,
+                     .pidfd = parent_tid});
 }
 
 long sys_clone3(UserAddress address, uint64_t size) {
@@ -53,7 +56,8 @@ long sys_clone3(UserAddress address, uint64_t size) {
                      .parent_tid = arguments.parent_tid,
                      .exit_signal = static_cast<int>(arguments.exit_signal),
                      .stack_pointer = arguments.stack + arguments.stack_size,
-                     .tls = arguments.tls});
+                     .tls = arguments.tls,
+                     .pidfd = arguments.pidfd});
 }
 
 namespace {

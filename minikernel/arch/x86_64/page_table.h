@@ -17,6 +17,8 @@
 
 namespace mk {
 
+inline constexpr uint64_t kTableSpan = 512 * kPageSize;  // what one last-level table covers
+
 // The two functions that store into a page table, of any level, the kernel's own included. Atomic. The first
 // returns what stood there, with the A and D bits the processor had set by then; the second stores only what
 // `expected` stands for.
@@ -64,16 +66,21 @@ class PageTable {
   // addresses, with the table's lock held.
   template <typename Visit>
   void for_each(uint64_t start, uint64_t end, Visit visit) const {
+    for_each_table(start, end, [&](uint64_t linear, uint64_t table_end, Pte* entry) {
+      for (; linear < table_end; linear += kPageSize) visit(linear, entry++);
+    });
+  }
+  // The same, table by table: visit(linear, end, Pte*) for the entries from `linear` up to `end`.
+  template <typename Visit>
+  void for_each_table(uint64_t start, uint64_t end, Visit visit) const {
     while (start < end) {
       uint64_t next = 0;
       Pte* entry = find_or_skip(start, next);
-      if (entry == nullptr) {
-        start = next;
-        continue;
+      if (entry != nullptr) {
+        PteLock lock(entry);
+        visit(start, next < end ? next : end, entry);
       }
-      PteLock lock(entry);
-      for (uint64_t table_end = next < end ? next : end; start < table_end; start += kPageSize)
-        visit(start, entry++);
+      start = next;
     }
   }
 

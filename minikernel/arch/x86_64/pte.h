@@ -43,7 +43,9 @@ class Pte {
   static constexpr uint64_t kFile = 1ul << 55;
   static constexpr uint64_t kExecuteDisable = 1ul << 63;
   // In an entry that maps no page: a marker, which says something about the address (Linux's pte_marker).
-  static constexpr uint64_t kGuardMarker = 1ul << 12;  // MADV_GUARD_INSTALL: every access is refused
+  static constexpr uint64_t kGuardMarker = 1ul << 12;   // MADV_GUARD_INSTALL: every access is refused
+  static constexpr uint64_t kPoisonMarker = 1ul << 13;  // UFFDIO_POISON: every access is a memory error
+  // The third marker is UFFD_WP and nothing else: the page is write-protected once it is there.
   static constexpr uint64_t kFrameMask = 0x000ffffffffff000;
 
   constexpr Pte() = default;
@@ -57,6 +59,10 @@ class Pte {
   // A frame belongs to the entry, whether or not it may be accessed (Linux's pte_present).
   constexpr bool maps_page() const { return (value_ & (kPresent | kProtNone)) != 0; }
   constexpr bool guard() const { return !maps_page() && has(kGuardMarker); }
+  constexpr bool poisoned() const { return !maps_page() && has(kPoisonMarker); }
+  constexpr bool wp_marker() const { return (value_ & ~kSoftDirty) == kUffdWp; }
+  // Nothing is there yet; UFFD_WP may be.
+  constexpr bool missing() const { return none() || wp_marker(); }
   constexpr Pfn pfn() const { return (value_ & kFrameMask) >> 12; }
 
   constexpr bool has(uint64_t bits) const { return (value_ & bits) == bits; }

@@ -132,11 +132,12 @@ class FdInfo final : public TextFile {
     char flags[16];
     unsigned value = file->flags | (info.files->close_on_exec(fd_) ? O_CLOEXEC : 0);
     unsigned digits = 0;
-    for (unsigned left = value; left != 0; left /= 8) ++digits;
+    for (unsigned left = value; left != 0 || digits == 0; left /= 8) ++digits;
     flags[digits] = 0;
     for (unsigned i = digits; i > 0; --i, value /= 8) flags[i - 1] = static_cast<char>('0' + value % 8);
     out.print("pos:\t%lu\nflags:\t0%s\nmnt_id:\t%u\nino:\t%lu\n", file->position, flags,
               1 + static_cast<unsigned>(file->inode().file_system), file->inode().number);
+    file->inode().describe(out);
     return 0;
   }
 
@@ -204,7 +205,7 @@ class TaskDirectory final : public ProcessDirectory {
   }
 };
 
-enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap };
+enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap, kMem };
 
 struct Entry {
   const char* name;
@@ -226,6 +227,7 @@ constexpr Entry kEntries[] = {
     {"stat", S_IFREG | 0444, Kind::kText, proc_stat},
     {"statm", S_IFREG | 0444, Kind::kText, proc_statm},
     {"maps", S_IFREG | 0444, Kind::kText, proc_maps},
+    {"mem", S_IFREG | 0600, Kind::kMem},
     {"cwd", S_IFLNK | 0777, Kind::kLink, nullptr, Target::kCwd},
     {"root", S_IFLNK | 0777, Kind::kLink, nullptr, Target::kRoot},
     {"exe", S_IFLNK | 0777, Kind::kLink, nullptr, Target::kExe},
@@ -253,11 +255,12 @@ Ref<Inode> make_entry(ProcessId id, unsigned index) {
     case Kind::kTask:
       return make<TaskDirectory>(id, file);
     case Kind::kPagemap:
+    case Kind::kMem:
       break;
   }
-  Ref<Inode> pagemap = make_pagemap(id);
-  if (pagemap) pagemap->number = process_inode_number(id, file);
-  return pagemap;
+  Ref<Inode> inode = entry.kind == Kind::kMem ? make_memory_of_process(id) : make_pagemap(id);
+  if (inode) inode->number = process_inode_number(id, file);
+  return inode;
 }
 
 // /proc/PID and /proc/PID/task/TID.

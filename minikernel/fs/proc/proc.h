@@ -6,6 +6,7 @@
 //   root.cpp         the directory itself: processes, self, thread-self
 //   directories.cpp  /proc/PID, its task/, fd/ and fdinfo/, and links out of it
 //   maps.cpp         maps, smaps, smaps_rollup         pagemap.cpp  pagemap
+//   mem.cpp          mem
 //   status.cpp       status, stat, statm, limits ...   system.cpp   meminfo, vmstat, stat ...
 #pragma once
 
@@ -49,6 +50,7 @@ long proc_oom_score_adj(const ProcessInfo& info, TextBuffer& out);
 long proc_zero(const ProcessInfo& info, TextBuffer& out);  // "0\n"
 
 Ref<Inode> make_pagemap(ProcessId id);
+Ref<Inode> make_memory_of_process(ProcessId id);
 
 // Puts the files about the machine into /proc.
 long proc_system_init();

@@ -10,7 +10,8 @@ namespace {
 
 char state_of(const Process& process, const Task* task) {
   if (process.zombie || task == nullptr) return 'Z';
-  if (process.stopped) return 'T';
+  if (task->trace.stopped) return 't';
+  if (process.stopped && !is_traced_anyhow(task->trace)) return 'T';
   if (task->state == RunState::kRunning) return 'R';
   return task->ends_for_signal ? 'S' : 'D';
 }
@@ -34,6 +35,7 @@ uint64_t handled_by(const Task& task, bool ignored) {
 void fill_from_task(ProcessInfo& info, const Process& process, const Task& task) {
   info.tid = task.pid;
   info.cpu = task.cpu;
+  info.tracer = task.trace.tracer != nullptr ? task.trace.tracer->pid : 0;
   memcpy(info.name, task.name, sizeof(info.name));
   info.mm = task.mm;
   info.files = task.files;

@@ -31,6 +31,9 @@ class AnonExclusiveCow final : public ClassicalCow {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && is_exclusive(frame);
   }
+  bool owns(Pte now) const override {
+    return ClassicalCow::owns(now) && is_exclusive(frame_descriptor(now.pfn()));
+  }
   // page_try_dup_anon_rmap()
   ForkOf fork_page(AddressSpace& parent, uint64_t linear, Pte* entry, Pte& child) const override {
     FrameDescriptor& frame = frame_descriptor(read_pte(entry).pfn());
@@ -46,7 +49,7 @@ class AnonExclusiveCow final : public ClassicalCow {
     if (now.special() || !is_anonymous(frame_descriptor(now.pfn()))) return follow & kFollLongterm;
     return !is_exclusive(frame_descriptor(now.pfn()));
   }
-  bool may_write_forced(Pte now) const override { return writable_at_once(now); }
+  bool may_write_forced(Pte now, bool) const override { return writable_at_once(now); }
 
  protected:
   bool needs_copy_for_pins(const AddressSpace& mm, const FrameDescriptor& frame) const override {

@@ -22,6 +22,8 @@ class EntryCow : public CowPolicy {
   void map_file(Pfn) const override {}
   void unmap(Pte) const override {}
   bool writable_at_once(Pte now) const override { return now.exclusive(); }
+  bool owns(Pte now) const override { return now.exclusive() && !now.has(Pte::kPin); }
+  bool stays_soft_dirty(Pte now) const override { return now.has(Pte::kPinWrite); }
   // Off the fault's path: the frame's count is not touched before the fault is over.
   void drop_copied(Pfn pfn) const override { frame_put_later(pfn); }
 
@@ -54,7 +56,7 @@ class EntryCow : public CowPolicy {
   bool must_unshare(const Vma&, Pte now, unsigned) const override {
     return !ro_pins_are_snapshots && !now.exclusive();
   }
-  bool may_write_forced(Pte now) const override {
+  bool may_write_forced(Pte now, bool) const override {
     return now.exclusive() && !now.has(Pte::kUffdWp) && now.has(Pte::kSoftDirty);
   }
   long take_reference(AddressSpace&, const Vma& vma, Pte* entry, PageRef& ref) const override {

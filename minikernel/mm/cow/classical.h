@@ -34,6 +34,14 @@ class ClassicalCow : public CowPolicy {
   // Before 5.19 mprotect() left it to the next write fault.
   bool writable_at_once(Pte) const override { return false; }
   void drop_copied(Pfn pfn) const override { frame_put(pfn); }
+  bool owns(Pte now) const override {
+    const FrameDescriptor& frame = frame_descriptor(now.pfn());
+    return is_anonymous(frame) && references(frame) == 1 && mapped(frame) == 1;
+  }
+  // pte_is_pinned(), since 5.10: a pin counts as kPinBias references, so many others look like one.
+  bool stays_soft_dirty(Pte now) const override {
+    return now.writable() && references(frame_descriptor(now.pfn())) >= kPinBias;
+  }
 
   // copy_present_pte(): get_page(), page_dup_rmap(), ptep_set_wrprotect().
   ForkOf fork_page(AddressSpace& parent, uint64_t, Pte* entry, Pte& child) const override {
@@ -46,9 +54,9 @@ class ClassicalCow : public CowPolicy {
   }
 
   bool must_unshare(const Vma&, Pte, unsigned) const override { return false; }
-  // FOLL_COW: the page is what a forced write fault has left.
-  bool may_write_forced(Pte now) const override {
-    return is_anonymous(frame_descriptor(now.pfn())) && now.has(Pte::kDirty);
+  // FOLL_COW; a page that is dirty for another reason may be shared.
+  bool may_write_forced(Pte now, bool after_fault) const override {
+    return after_fault && is_anonymous(frame_descriptor(now.pfn())) && now.has(Pte::kDirty);
   }
   long take_reference(AddressSpace& mm, const Vma&, Pte* entry, PageRef& ref) const override {
     take(mm, read_pte(entry).pfn(), ref);

@@ -38,6 +38,10 @@ class CowPolicy {
   // Whether an entry whose area may be written again gets W at once (mprotect), or only when a write fault
   // asks.
   virtual bool writable_at_once(Pte now) const = 0;
+  // Whether nobody else has the page or a reference to it, as far as the policy can tell (UFFDIO_MOVE).
+  virtual bool owns(Pte now) const = 0;
+  // Whether the page stays soft-dirty when that is cleared: somebody may write it without an entry.
+  virtual bool stays_soft_dirty(Pte now) const = 0;
   // The reference that a copying fault takes from the old frame.
   virtual void drop_copied(Pfn pfn) const = 0;
 
@@ -54,7 +58,7 @@ class CowPolicy {
   virtual bool must_unshare(const Vma& vma, Pte now, unsigned follow) const = 0;
   // With kFollForce: the entry maps a page that a write fault has made the address space's own, though it has
   // no W.
-  virtual bool may_write_forced(Pte now) const = 0;
+  virtual bool may_write_forced(Pte now, bool after_fault) const = 0;
   // Takes one. -ENOMEM.
   virtual long take_reference(AddressSpace& mm, const Vma& vma, Pte* entry, PageRef& ref) const = 0;
   // The same without mmap_lock, for the running task's address space and an entry that may change: false: the

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "matrix/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+namespace mmuscope::matrix {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const Outcome& expected(const Table& table, size_t row, size_t policy) {
+  return table.rows[row].scenario.expected.at(table.policies[policy]);
+}
+
+// Copies are of interest where a number of them is expected.
+std::string measured_text(const Table& table, size_t row, size_t policy) {
+  const std::optional<Outcome>& measured = table.rows[row].cells[policy].measured;
+  if (!measured) return "?";
+  return expected(table, row, policy).copies ? cell_text(*measured) : measured->verdict;
+}
+
+// What was expected stands behind what happened, where the two differ.
+std::string text_of(const Table& table, size_t row, size_t policy) {
+  const std::string text = measured_text(table, row, policy);
+  if (table.as_expected(row, policy)) return text;
+  return text + " !" + cell_text(expected(table, row, policy));
+}
+
+std::string native_text(const Table& table, size_t row) {
+  const auto found = table.native->outcomes.find(table.rows[row].scenario.id);
+  return found == table.native->outcomes.end() ? "-" : cell_text(found->second);
+}
+
+std::vector<std::vector<std::string>> text_rows(const Table& table) {
+  std::vector<std::vector<std::string>> rows{{""}};
+  rows[0].insert(rows[0].end(), table.policies.begin(), table.policies.end());
+  if (table.native) rows[0].push_back("linux");
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    rows.push_back({table.rows[row].scenario.id});
+    for (size_t policy = 0; policy < table.policies.size(); ++policy)
+      rows.back().push_back(text_of(table, row, policy));
+    if (table.native) rows.back().push_back(native_text(table, row));
+  }
+  return rows;
+}
+
+std::string explanation(const Cell& cell) {
+  std::string text;
+  if (!cell.trouble.empty()) text += "  " + cell.trouble + "\n";
+  if (cell.measured && !cell.measured->reason.empty()) text += "  skipped: " + cell.measured->reason + "\n";
+  for (const std::string& line : cell.notes) text += "  " + line + "\n";
+  return text;
+}
+
+// Cells with one explanation share it.
+void explain_differences(std::ostream& out, const Table& table, size_t row) {
+  std::vector<std::pair<std::string, std::string>> cells;  // by explanation
+  for (size_t policy = 0; policy < table.policies.size(); ++policy) {
+    if (table.as_expected(row, policy)) continue;
+    const std::string text = explanation(table.rows[row].cells[policy]);
+    const auto same =
+        std::find_if(cells.begin(), cells.end(), [&](const auto& one) { return one.first == text; });
+    const std::string cell = fmt::format("{} {}", table.policies[policy], text_of(table, row, policy));
+    if (same == cells.end())
+      cells.emplace_back(text, cell);
+    else
+      same->second += ", " + cell;
+  }
+  const Scenario& scenario = table.rows[row].scenario;
+  if (!cells.empty()) out << fmt::format("\n{} {}: {}\n", scenario.id, scenario.title, scenario.recipe);
+  for (const auto& [text, list] : cells) out << list << "\n" << text;
+}
+
+// Reasons stand below the table, each once, with the scenarios it is of.
+void explain_native_skips(std::ostream& out, const Table& table, const char* indent) {
+  std::map<std::string, std::string> scenarios;
+  for (const Row& row : table.rows) {
+    const auto found = table.native->outcomes.find(row.scenario.id);
+    if (found == table.native->outcomes.end() || found->second.verdict != kSkip) continue;
+    std::string& list = scenarios[found->second.reason];
+    list += (list.empty() ? "" : ", ") + row.scenario.id;
+  }
+  for (const auto& [reason, list] : scenarios) out << indent << list << ": " << reason << "\n";
+}
+
+std::string markdown_text(std::string text) {
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  return text;
+}
+
+std::string markdown_cell(const std::string& text) {
+  return text.starts_with("ok") || text == kSkip || text == "?" ? text : "**" + text + "**";
+}
+
+Json json_of(const Outcome& outcome) {
+  Json json{{"verdict", outcome.verdict}, {"copies", nullptr}};
+  if (outcome.copies) json["copies"] = *outcome.copies;
+  if (!outcome.reason.empty()) json["reason"] = outcome.reason;
+  return json;
+}
+
+Json json_of(const Table& table, size_t row, size_t policy) {
+  const Cell& cell = table.rows[row].cells[policy];
+  Json json{{"scenario", table.rows[row].scenario.id},
+            {"policy", table.policies[policy]},
+            {"cpus", cell.cpus},
+            {"as_expected", table.as_expected(row, policy)},
+            {"expected", json_of(expected(table, row, policy))},
+            {"measured", nullptr},
+            {"instructions", cell.instructions}};
+  if (cell.measured) json["measured"] = json_of(*cell.measured);
+  if (!cell.trouble.empty()) json["trouble"] = cell.trouble;
+  if (!cell.notes.empty()) json["notes"] = cell.notes;
+  return json;
+}
+
+}  // namespace
+
+bool Table::as_expected(size_t row, size_t policy) const {
+  const Cell& cell = rows[row].cells[policy];
+  return cell.measured && agrees(expected(*this, row, policy), *cell.measured);
+}
+
+size_t Table::differences() const {
+  size_t count = 0;
+  for (size_t row = 0; row < rows.size(); ++row)
+    for (size_t policy = 0; policy < policies.size(); ++policy) count += !as_expected(row, policy);
+  return count;
+}
+
+void print_text(std::ostream& out, const Table& table) {
+  const auto rows = text_rows(table);
+  std::vector<size_t> widths(rows[0].size());
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) line += fmt::format("{:{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    out << line << "\n";
+  }
+  const size_t differences = table.differences();
+  out << fmt::format("\n{} of {} cells are as expected", table.cells() - differences, table.cells());
+  out << (differences != 0 ? "; of the others, what was expected follows the !\n" : "\n");
+  if (table.native) {
+    out << "linux: " << table.native->kernel << "\n";
+    explain_native_skips(out, table, "  skipped ");
+  }
+  for (size_t row = 0; row < table.rows.size(); ++row) explain_differences(out, table, row);
+}
+
+void print_markdown(std::ostream& out, const Table& table) {
+  out << "| # | recipe |";
+  for (const std::string& policy : table.policies) out << " `" << policy << "` |";
+  if (table.native) out << " " << markdown_text(table.native->kernel) << " |";
+  out << "\n|---|---|";
+  for (size_t i = 0; i < table.policies.size() + (table.native ? 1 : 0); ++i) out << "---|";
+  out << "\n";
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    const Scenario& scenario = table.rows[row].scenario;
+    out << "| " << scenario.id << " | " << markdown_text(scenario.recipe) << " |";
+    for (size_t policy = 0; policy < table.policies.size(); ++policy) {
+      out << " " << markdown_cell(measured_text(table, row, policy));
+      if (!table.as_expected(row, policy))
+        out << " (expected " << cell_text(expected(table, row, policy)) << ")";
+      out << " |";
+    }
+    if (table.native) {
+      const auto found = table.native->outcomes.find(scenario.id);
+      out << " " << (found == table.native->outcomes.end() ? "-" : markdown_cell(cell_text(found->second)))
+          << " |";
+    }
+    out << "\n";
+  }
+  if (!table.native) return;
+  out << "\nSkipped on Linux:\n\n";
+  explain_native_skips(out, table, "* ");
+}
+
+void print_json(std::ostream& out, const Table& table) {
+  Json json{{"policies", table.policies}, {"cells", Json::array()}, {"differences", table.differences()}};
+  for (size_t row = 0; row < table.rows.size(); ++row)
+    for (size_t policy = 0; policy < table.policies.size(); ++policy)
+      json["cells"].push_back(json_of(table, row, policy));
+  if (table.native) {
+    json["linux"] = {{"kernel", table.native->kernel}, {"outcomes", Json::object()}};
+    for (const auto& [id, outcome] : table.native->outcomes) json["linux"]["outcomes"][id] = json_of(outcome);
+  }
+  out << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+}
+
+}  // namespace mmuscope::matrix

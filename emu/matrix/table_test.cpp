@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "matrix/table.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace mmuscope::matrix {
+namespace {
+
+Scenario scenario(const char* id, const char* mapcount, const char* pte) {
+  return {.id = id,
+          .title = "title",
+          .recipe = "a|b",
+          .expected = {{"mapcount", *parse_cell(mapcount)}, {"pte", *parse_cell(pte)}}};
+}
+
+Cell measured(const char* text) { return {.measured = parse_cell(text), .trouble = {}, .notes = {}}; }
+
+// S02: as expected under mapcount, one copy too many under pte. S03: nothing to be known under mapcount.
+Table some_table() {
+  Table table{.policies = {"mapcount", "pte"}, .rows = {}, .native = {}};
+  table.rows.push_back({scenario("S02", "LEAK", "ok/1"), {measured("LEAK/9"), measured("ok/2")}});
+  table.rows[0].cells[0].notes = {"not ok 1 - the pipe"};
+  table.rows.push_back({scenario("S03", "ok/1", "ok"), {Cell{}, measured("ok/5")}});
+  table.rows[1].cells[0].trouble = "the kernel panicked";
+  return table;
+}
+
+template <typename Print>
+std::string text_of(Print print, const Table& table) {
+  std::ostringstream out;
+  print(out, table);
+  return out.str();
+}
+
+TEST(Table, CountsDifferences) {
+  const Table table = some_table();
+  EXPECT_EQ(table.cells(), 4u);
+  EXPECT_EQ(table.differences(), 2u);
+  EXPECT_TRUE(table.as_expected(0, 0));
+  EXPECT_FALSE(table.as_expected(0, 1));
+  EXPECT_FALSE(table.as_expected(1, 0));
+  EXPECT_TRUE(table.as_expected(1, 1));
+}
+
+TEST(Table, TextMarksDifferencesAndExplainsThem) {
+  EXPECT_EQ(text_of(print_text, some_table()),
+            "     mapcount  pte\n"
+            "S02  LEAK      ok/2 !ok/1\n"
+            "S03  ? !ok/1   ok\n"
+            "\n"
+            "2 of 4 cells are as expected; of the others, what was expected follows the !\n"
+            "\n"
+            "S02 title: a|b\n"
+            "pte ok/2 !ok/1\n"
+            "\n"
+            "S03 title: a|b\n"
+            "mapcount ? !ok/1\n"
+            "  the kernel panicked\n");
+}
+
+TEST(Table, CellsWithOneExplanationShareIt) {
+  Table table = some_table();
+  table.rows[1].cells[1] = table.rows[1].cells[0];
+  const std::string text = text_of(print_text, table);
+  EXPECT_NE(text.find("mapcount ? !ok/1, pte ? !ok\n  the kernel panicked\n"), std::string::npos) << text;
+}
+
+TEST(Table, LinuxIsAColumnWithReasons) {
+  Table table = some_table();
+  table.native = NativeResults{"Linux 6", {{"S02", *parse_cell("ok")}, {"S03", {"skip", {}, "no pipes"}}}};
+  const std::string text = text_of(print_text, table);
+  EXPECT_NE(text.find("S02  LEAK      ok/2 !ok/1  ok\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("S03  ? !ok/1   ok          skip\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  skipped S03: no pipes\n"), std::string::npos) << text;
+}
+
+TEST(Table, Markdown) {
+  EXPECT_EQ(text_of(print_markdown, some_table()),
+            "| # | recipe | `mapcount` | `pte` |\n"
+            "|---|---|---|---|\n"
+            "| S02 | a\\|b | **LEAK** | ok/2 (expected ok/1) |\n"
+            "| S03 | a\\|b | ? (expected ok/1) | ok |\n");
+}
+
+TEST(Table, JsonTellsAll) {
+  const auto json = nlohmann::json::parse(text_of(print_json, some_table()));
+  EXPECT_EQ(json["differences"], 2);
+  ASSERT_EQ(json["cells"].size(), 4u);
+  EXPECT_EQ(json["cells"][0]["measured"], (nlohmann::json{{"verdict", "LEAK"}, {"copies", 9}}));
+  EXPECT_EQ(json["cells"][0]["notes"][0], "not ok 1 - the pipe");
+  EXPECT_EQ(json["cells"][1]["as_expected"], false);
+  EXPECT_EQ(json["cells"][2]["measured"], nullptr);
+  EXPECT_EQ(json["cells"][2]["trouble"], "the kernel panicked");
+}
+
+}  // namespace
+}  // namespace mmuscope::matrix

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Reads and writes of io_uring (Linux io_uring/rw.c). There are two ways to the memory: by references that
+// were taken at submission (registered buffers; files open with O_DIRECT, for which Linux up to 6.x takes
+// FOLL_GET references) the bytes go to the frames, as a device's do; else they go where the program's page
+// table leads when they are there.
+#include <linux/fs.h>
+#include <linux/poll.h>
+#include <linux/uio.h>
+
+#include "fs/io_uring/operations.h"
+#include "fs/io_uring/ring.h"
+#include "fs/transfer.h"
+#include "mm/user_memory.h"
+#include "proc/task.h"
+
+namespace mk {
+namespace {
+
+Direction direction_of(const Request& request) {
+  switch (request.sqe.opcode) {
+    case IORING_OP_READ:
+    case IORING_OP_READV:
+    case IORING_OP_READ_FIXED:
+      return Direction::kRead;
+  }
+  return Direction::kWrite;
+}
+
+long add_vector(Request& request) {
+  uint32_t count = request.sqe.len;
+  if (count > UIO_MAXIOV) return -EINVAL;
+  if (long error = request.parts.resize(count); error < 0) return error;
+  for (uint32_t i = 0; i < count; ++i) {
+    iovec part;
+    if (!get_user(part, request.sqe.addr + i * sizeof(part))) return -EFAULT;
+    if (static_cast<int64_t>(part.iov_len) < 0) return -EINVAL;
+    request.parts[i].address = reinterpret_cast<uint64_t>(part.iov_base);
+    request.parts[i].bytes = part.iov_len;
+  }
+  return 0;
+}
+
+// Of a registered buffer.
+long use_buffer(Ring& ring, Request& request, TransferPart& part) {
+  Ref<PinnedPages> pages = ring.resources().buffer(request.sqe.buf_index);
+  if (!pages || !pages->contains(part.address, part.bytes)) return -EFAULT;
+  part.pages = pages;
+  return 0;
+}
+
+long take_pages(const Request& request, TransferPart& part) {
+  if (part.bytes == 0) return 0;
+  unsigned flags = kFollGet | (direction_of(request) == Direction::kRead ? kFollWrite : 0);
+  Result<Ref<PinnedPages>> pages = PinnedPages::take(*current().mm, part.address, part.bytes, flags);
+  if (!pages.ok()) return pages.error();
+  part.pages = *pages;
+  return 0;
+}
+
+// The memory of all parts, as far as it is known by frames.
+long find_memory(Ring& ring, Request& request) {
+  bool fixed = request.sqe.opcode == IORING_OP_READ_FIXED || request.sqe.opcode == IORING_OP_WRITE_FIXED;
+  bool direct = request.file && (request.file->flags & O_DIRECT);
+  for (uint32_t i = 0; i < request.parts.count(); ++i) {
+    TransferPart& part = request.parts[i];
+    long error = fixed ? use_buffer(ring, request, part) : direct ? take_pages(request, part) : 0;
+    if (error < 0) return error;
+  }
+  if (!fixed && !direct) request.mm = current().mm;
+  return 0;
+}
+
+// To or from another task's memory, page by page: each is had before data is taken for it, so that none is
+// lost.
+long transfer_to_mm(Direction direction, Request& request, const TransferPart& part, uint64_t* position) {
+  unsigned flags = kFollGet | (direction == Direction::kRead ? kFollWrite : 0);
+  size_t done = 0;
+  while (done < part.bytes) {
+    uint64_t at = part.address + done;
+    size_t piece = min(part.bytes - done, static_cast<size_t>(kPageSize - at % kPageSize));
+    PageRef page;
+    long moved = get_user_pages(*request.mm, at, 1, flags, &page);
+    if (moved == 1) {
+      moved = transfer_kernel(direction, *request.file, static_cast<char*>(page_bytes(page)) + at % kPageSize,
+                              piece, position);
+      put_user_page(page);
+    }
+    if (moved < 0) return done > 0 ? static_cast<long>(done) : moved;
+    done += static_cast<size_t>(moved);
+    if (static_cast<size_t>(moved) < piece) break;
+  }
+  return static_cast<long>(done);
+}
+
+long transfer_to_frames(Direction direction, Request& request, const TransferPart& part, uint64_t* position) {
+  size_t done = 0;
+  while (done < part.bytes) {
+    size_t piece = part.bytes - done;
+    char* memory = part.pages->piece(part.address + done, piece);
+    long moved = transfer_kernel(direction, *request.file, memory, piece, position);
+    if (moved < 0) return done > 0 ? static_cast<long>(done) : moved;
+    done += static_cast<size_t>(moved);
+    if (static_cast<size_t>(moved) < piece) break;
+  }
+  return static_cast<long>(done);
+}
+
+long transfer_part(Direction direction, Request& request, const TransferPart& part, uint64_t* position) {
+  if (part.pages) return transfer_to_frames(direction, request, part, position);
+  if (request.mm == current().mm)
+    return transfer(direction, *request.file, UserBuffer{part.address, part.bytes}, position);
+  return transfer_to_mm(direction, request, part, position);
+}
+
+// A part after the other, until one is not done in full.
+long transfer_parts(Direction direction, Request& request, uint64_t* position) {
+  TransferGuard guard(direction, *request.file, position == nullptr);
+  uint64_t done = 0;
+  for (uint32_t i = 0; i < request.parts.count() && done < kMaxTransfer; ++i) {
+    const TransferPart& part = request.parts[i];
+    if (part.bytes == 0 && request.parts.count() > 1) continue;
+    long moved = transfer_part(direction, request, part, position);
+    if (moved < 0) return done > 0 ? static_cast<long>(done) : moved;
+    done += static_cast<uint64_t>(moved);
+    if (static_cast<size_t>(moved) < part.bytes) break;
+  }
+  return static_cast<long>(done);
+}
+
+uint64_t wanted_bytes(Request& request) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < request.parts.count(); ++i) sum += request.parts[i].bytes;
+  return sum;
+}
+
+}  // namespace
+
+long prepare_transfer(Ring& ring, Request& request) {
+  const io_uring_sqe& sqe = request.sqe;
+  bool vector = sqe.opcode == IORING_OP_READV || sqe.opcode == IORING_OP_WRITEV;
+  request.events = direction_of(request) == Direction::kRead ? POLLIN : POLLOUT;
+  if (vector) {
+    if (long error = add_vector(request); error < 0) return error;
+  } else {
+    if (long error = request.parts.resize(1); error < 0) return error;
+    request.parts[0].address = sqe.addr;
+    request.parts[0].bytes = sqe.len;
+  }
+  constexpr int kHints = RWF_HIPRI | RWF_DSYNC | RWF_SYNC;
+  if (static_cast<int>(sqe.rw_flags) & ~(kHints | RWF_NOWAIT)) request.result = -EOPNOTSUPP;
+  if (request.result == 0) request.result = find_memory(ring, request);
+  return 0;
+}
+
+long execute_transfer(Ring&, Request& request) {
+  if (!request.file) return -EBADF;
+  File& file = *request.file;
+  Inode& inode = file.inode();
+  Direction direction = direction_of(request);
+  if (direction == Direction::kRead ? !file.readable() : !file.writable()) return -EBADF;
+  if (request.result < 0) return request.result;
+  bool waits =
+      inode.poll_queue() != nullptr && !(file.flags & O_NONBLOCK) && !(request.sqe.rw_flags & RWF_NOWAIT);
+  uint64_t wanted = wanted_bytes(request);
+  if (waits && wanted > 0 && !(inode.poll(file) & (request.events | POLLERR | POLLHUP))) return kInFlight;
+  // Offset -1 is the file's own position; what has none knows no offsets either.
+  uint64_t offset = request.sqe.off;
+  bool own = offset == UINT64_MAX || !inode.seekable();
+  long done = transfer_parts(direction, request, own ? nullptr : &offset);
+  if (done == -EAGAIN && waits) return kInFlight;
+  request.failed = done < 0 || static_cast<uint64_t>(done) != wanted;
+  return done;
+}
+
+}  // namespace mk

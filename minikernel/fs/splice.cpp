@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "fs/splice.h"
+
+#include <linux/fs.h>
+#include <linux/uio.h>
+
+#include "arch/x86_64/memory_layout.h"
+#include "mm/gup.h"
+#include "mm/user_memory.h"
+
+namespace mk {
+namespace {
+
+bool nonblocking(unsigned flags) { return flags & kSpliceNonblock; }
+
+// The parts of an array of iovecs in the program's memory, one after the other, each within a page.
+class UserParts {
+ public:
+  UserParts(uint64_t vector, uint64_t count) : vector_(vector), left_(count) {}
+
+  // 1: `address` and `bytes` are the next part; 0: the end; -EFAULT.
+  long next(uint64_t& address, size_t& bytes) {
+    while (size_ == 0) {
+      if (left_ == 0) return 0;
+      iovec one;
+      if (!get_user(one, vector_)) return -EFAULT;
+      vector_ += sizeof(iovec);
+      --left_;
+      address_ = reinterpret_cast<uint64_t>(one.iov_base);
+      size_ = one.iov_len;
+    }
+    address = address_;
+    bytes = min(size_, static_cast<size_t>(kPageSize - address_ % kPageSize));
+    return 1;
+  }
+  void advance(size_t bytes) {
+    address_ += bytes;
+    size_ -= bytes;
+  }
+
+ private:
+  uint64_t vector_;
+  uint64_t left_;
+  uint64_t address_ = 0;
+  size_t size_ = 0;
+};
+
+// One page at a time: a reference that finds no free slot would have been taken for nothing, and may have
+// cost a copy.
+long push_user_page(Pipe& pipe, uint64_t address, size_t bytes) {
+  PageRef page;
+  long got = get_own_pages(address, 1, kFollGet, &page);
+  if (got < 0) return got;
+  Ref<UserPage> shared = make<UserPage>(page);
+  if (!shared) {
+    put_user_page(page);
+    return -ENOMEM;
+  }
+  PipeSlot slot;
+  slot.page = shared.release();
+  slot.kind = PipeSlot::Kind::kUserPage;
+  slot.offset = static_cast<uint16_t>(address % kPageSize);
+  slot.length = static_cast<uint16_t>(bytes);
+  pipe.push(slot);
+  return static_cast<long>(bytes);
+}
+
+}  // namespace
+
+long user_pages_to_pipe(Pipe& pipe, uint64_t vector, uint64_t count, unsigned flags) {
+  UserParts parts(vector, count);
+  while (true) {
+    if (long waited = pipe.wait_for_room(nonblocking(flags)); waited < 0) return waited;
+    MutexGuard guard(pipe.mutex());
+    if (pipe.full()) continue;  // somebody else was faster
+    long done = 0;
+    long moved = 0;
+    while (!pipe.full()) {
+      uint64_t address;
+      size_t bytes;
+      moved = parts.next(address, bytes);
+      if (moved > 0) moved = push_user_page(pipe, address, bytes);
+      if (moved <= 0) break;
+      parts.advance(bytes);
+      done += moved;
+    }
+    if (done > 0) pipe.changed().wake();
+    return done > 0 ? done : moved;
+  }
+}
+
+long pipe_to_user(Pipe& pipe, uint64_t vector, uint64_t count, unsigned flags) {
+  long done = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    iovec part;
+    if (!get_user(part, vector + i * sizeof(part))) return done > 0 ? done : -EFAULT;
+    if (part.iov_len == 0) continue;
+    long moved = pipe.read(nonblocking(flags) || done > 0,
+                           UserBuffer{reinterpret_cast<uint64_t>(part.iov_base), part.iov_len});
+    if (moved < 0) return done > 0 ? done : moved;
+    done += moved;
+    if (static_cast<size_t>(moved) < part.iov_len) break;
+  }
+  return done;
+}
+
+namespace {
+
+// The page of a mappable file that `offset` is in, without making one of a hole. The file has been found to
+// reach beyond.
+long cached_slot(File& file, uint64_t offset, PipeSlot& slot) {
+  Inode& inode = file.inode();
+  slot.offset = static_cast<uint16_t>(offset % kPageSize);
+  bool hole = inode.seek_data_or_hole(offset, false) != static_cast<long>(offset);
+  if (hole) {
+    slot.kind = PipeSlot::Kind::kZeros;
+    return 0;
+  }
+  Result<Pfn> page = inode.get_page(offset / kPageSize);
+  if (!page.ok()) return page.error() == -ENXIO ? -EIO : page.error();
+  slot.frame = *page;
+  return 0;
+}
+
+// A new frame with a copy of what is there (Linux's copy_splice_read).
+long copied_slot(File& file, uint64_t offset, size_t bytes, PipeSlot& slot) {
+  Pfn frame = alloc_frame();
+  if (frame == 0) return -ENOMEM;
+  long got = file.inode().read_kernel(offset, phys_to_virt(frame * kPageSize), bytes);
+  if (got <= 0) {
+    frame_put(frame);
+    return got;
+  }
+  slot.frame = frame;
+  return got;
+}
+
+// How much of the file the next slot gets; 0 at its end.
+long next_slot(File& file, uint64_t offset, size_t bytes, PipeSlot& slot) {
+  Inode& inode = file.inode();
+  size_t part = min(bytes, static_cast<size_t>(kPageSize - offset % kPageSize));
+  if (!inode.mappable()) {
+    long got = copied_slot(file, offset, part, slot);
+    if (got > 0) slot.length = static_cast<uint16_t>(got);
+    return got;
+  }
+  uint64_t size = __atomic_load_n(&inode.size, __ATOMIC_RELAXED);
+  if (offset >= size) return 0;
+  if (long error = cached_slot(file, offset, slot); error < 0) return error;
+  slot.length = static_cast<uint16_t>(min(static_cast<uint64_t>(part), size - offset));
+  return slot.length;
+}
+
+}  // namespace
+
+long file_to_pipe(File& file, uint64_t& offset, Pipe& pipe, size_t bytes, unsigned flags) {
+  while (true) {
+    if (long waited = pipe.wait_for_room(nonblocking(flags)); waited < 0) return waited;
+    MutexGuard guard(pipe.mutex());
+    if (pipe.full()) continue;
+    size_t done = 0;
+    long moved = 0;
+    while (done < bytes && !pipe.full()) {
+      PipeSlot slot;
+      moved = next_slot(file, offset, bytes - done, slot);
+      if (moved <= 0) break;
+      pipe.push(slot);
+      offset += static_cast<uint64_t>(moved);
+      done += static_cast<size_t>(moved);
+    }
+    if (done > 0) pipe.changed().wake();
+    return done > 0 ? static_cast<long>(done) : moved;
+  }
+}
+
+long pipe_to_file(Pipe& pipe, File& file, uint64_t& offset, size_t bytes, unsigned flags) {
+  while (true) {
+    if (long waited = pipe.wait_for_data(nonblocking(flags)); waited < 0) return waited;
+    MutexGuard guard(pipe.mutex());
+    if (pipe.empty() && pipe.has_writers()) continue;
+    // A regular file's contents have one writer at a time (fs/inode.h); nobody waits for a pipe under that
+    // lock.
+    Mutex none;
+    MutexGuard contents(file.inode().is_regular() ? file.inode().io_lock : none);
+    size_t done = 0;
+    long moved = 0;
+    while (done < bytes && !pipe.empty()) {
+      PipeSlot& first = pipe.at(0);
+      size_t part = min(bytes - done, static_cast<size_t>(first.length));
+      moved = file.inode().write_kernel(file, offset, first.bytes(), part);
+      if (moved <= 0) break;
+      offset += static_cast<uint64_t>(moved);
+      done += static_cast<size_t>(moved);
+      first.consume(static_cast<size_t>(moved));
+      if (first.length == 0) pipe.drop_first();
+      if (static_cast<size_t>(moved) < part) break;
+    }
+    if (done > 0) pipe.changed().wake();
+    return done > 0 ? static_cast<long>(done) : moved;
+  }
+}
+
+namespace {
+
+// The mutexes of two pipes, always in the same order.
+class BothMutexes {
+ public:
+  BothMutexes(Pipe& a, Pipe& b)
+      : first_(&a < &b ? a.mutex() : b.mutex()), second_(&a < &b ? b.mutex() : a.mutex()) {}
+
+ private:
+  MutexGuard first_;
+  MutexGuard second_;
+};
+
+// Under both mutexes: as many slots as there are and fit. -ENOMEM when a page can have no more references.
+long move_slots(Pipe& from, Pipe& to, size_t bytes, bool keep) {
+  size_t done = 0;
+  for (uint32_t i = 0; done < bytes && !to.full() && (keep ? i < from.used() : !from.empty()); ++i) {
+    PipeSlot& source = from.at(keep ? i : 0);
+    size_t part = min(bytes - done, static_cast<size_t>(source.length));
+    PipeSlot slot;
+    if (!keep && part == source.length) {
+      slot = from.take_first();
+    } else {
+      if (!source.share(slot)) return done > 0 ? static_cast<long>(done) : -ENOMEM;
+      slot.length = static_cast<uint16_t>(part);
+      if (!keep) source.consume(part);
+    }
+    to.push(slot);
+    done += part;
+  }
+  return static_cast<long>(done);
+}
+
+}  // namespace
+
+long pipe_to_pipe(Pipe& from, Pipe& to, size_t bytes, unsigned flags, bool keep) {
+  while (true) {
+    if (long waited = from.wait_for_data(nonblocking(flags)); waited < 0) return waited;
+    if (long waited = to.wait_for_room(nonblocking(flags)); waited < 0) return waited;
+    BothMutexes guard(from, to);
+    if (!to.has_readers()) return broken_pipe();
+    long done = move_slots(from, to, bytes, keep);
+    if (done == 0 && (!from.empty() || from.has_writers())) continue;  // somebody else was faster
+    if (done > 0) to.changed().wake();
+    if (done > 0 && !keep) from.changed().wake();
+    return done;
+  }
+}
+
+}  // namespace mk

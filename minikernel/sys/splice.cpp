@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// splice, tee and vmsplice: Linux fs/splice.c's system calls, with their checks in its order.
+#include "fs/splice.h"
+
+#include <linux/fcntl.h>
+#include <linux/uio.h>
+
+#include "sys/syscall.h"
+
+namespace mk {
+namespace {
+
+constexpr unsigned kAllFlags = kSpliceMove | kSpliceNonblock | kSpliceMore | kSpliceGift;
+constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
+
+unsigned with_mode_of(unsigned flags, const File& file) {
+  return flags | (file.flags & O_NONBLOCK ? kSpliceNonblock : 0);
+}
+
+// Linux's rw_verify_area().
+long check_range(uint64_t offset, uint64_t& bytes) {
+  if (static_cast<int64_t>(offset) < 0 || static_cast<int64_t>(bytes) < 0) return -EINVAL;
+  if (static_cast<int64_t>(offset + bytes) < 0) return -EOVERFLOW;
+  bytes = min(bytes, kMaxTransfer);
+  return 0;
+}
+
+// The file's end of a splice: where it begins, and where the next one does.
+class FileEnd {
+ public:
+  FileEnd(File& file, UserAddress address) : file_(file), address_(address) {}
+
+  long get_offset() {
+    if (address_ == 0) {
+      offset = file_.inode().seekable() ? file_.position : 0;
+      return 0;
+    }
+    if (!get_user(offset, address_)) return -EFAULT;
+    return file_.inode().seekable() ? 0 : -EINVAL;
+  }
+  // False: the program's offset cannot be written.
+  bool put_offset() {
+    if (address_ != 0) return put_user(address_, offset);
+    if (file_.inode().seekable()) file_.position = offset;
+    return true;
+  }
+
+  uint64_t offset = 0;
+
+ private:
+  File& file_;
+  UserAddress address_;
+};
+
+long splice_from_file(File& from, UserAddress address, Pipe& pipe, uint64_t bytes, unsigned flags) {
+  FileEnd end(from, address);
+  if (long error = end.get_offset(); error < 0) return error;
+  if (long error = check_range(end.offset, bytes); error < 0) return error;
+  if (from.inode().is_directory()) return -EINVAL;
+  long done = file_to_pipe(from, end.offset, pipe, bytes, flags);
+  return done >= 0 && !end.put_offset() ? -EFAULT : done;
+}
+
+long splice_to_file(Pipe& pipe, File& to, UserAddress address, uint64_t bytes, unsigned flags) {
+  FileEnd end(to, address);
+  if (long error = end.get_offset(); error < 0) return error;
+  if (to.appends()) return -EINVAL;
+  if (long error = check_range(end.offset, bytes); error < 0) return error;
+  long done = pipe_to_file(pipe, to, end.offset, bytes, flags);
+  return done >= 0 && !end.put_offset() ? -EFAULT : done;
+}
+
+}  // namespace
+
+long sys_splice(int in, UserAddress in_offset, int out, UserAddress out_offset, uint64_t bytes,
+                unsigned flags) {
+  if (bytes == 0) return 0;
+  if (flags & ~kAllFlags) return -EINVAL;
+  Ref<File> from = current().files->get(in);
+  Ref<File> to = current().files->get(out);
+  if (!from || !to || from->path_only() || to->path_only()) return -EBADF;
+  Pipe* source = from->inode().pipe();
+  Pipe* target = to->inode().pipe();
+  if ((source != nullptr && in_offset != 0) || (target != nullptr && out_offset != 0)) return -ESPIPE;
+  if (!from->readable() || !to->writable()) return -EBADF;
+  if (source != nullptr && target != nullptr) {
+    if (source == target) return -EINVAL;
+    return pipe_to_pipe(*source, *target, bytes, with_mode_of(with_mode_of(flags, *from), *to), false);
+  }
+  if (source != nullptr) return splice_to_file(*source, *to, out_offset, bytes, with_mode_of(flags, *from));
+  if (target != nullptr) return splice_from_file(*from, in_offset, *target, bytes, with_mode_of(flags, *to));
+  return -EINVAL;
+}
+
+long sys_tee(int in, int out, uint64_t bytes, unsigned flags) {
+  if (flags & ~kAllFlags) return -EINVAL;
+  if (bytes == 0) return 0;
+  Ref<File> from = current().files->get(in);
+  Ref<File> to = current().files->get(out);
+  if (!from || !to || !from->readable() || !to->writable()) return -EBADF;
+  Pipe* source = from->inode().pipe();
+  Pipe* target = to->inode().pipe();
+  if (source == nullptr || target == nullptr || source == target) return -EINVAL;
+  return pipe_to_pipe(*source, *target, bytes, with_mode_of(with_mode_of(flags, *from), *to), true);
+}
+
+long sys_vmsplice(int fd, UserAddress vector, uint64_t count, unsigned flags) {
+  if (flags & ~kAllFlags) return -EINVAL;
+  Ref<File> file = current().files->get(fd);
+  if (!file || (!file->readable() && !file->writable())) return -EBADF;
+  if (count > UIO_MAXIOV) return -EINVAL;
+  uint64_t total = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    iovec part;
+    if (!get_user(part, vector + i * sizeof(part))) return -EFAULT;
+    if (static_cast<int64_t>(part.iov_len) < 0) return -EINVAL;
+    total += min(static_cast<uint64_t>(part.iov_len), kMaxTransfer);
+  }
+  if (total == 0) return 0;
+  Pipe* pipe = file->inode().pipe();
+  if (pipe == nullptr) return -EBADF;
+  return file->writable() ? user_pages_to_pipe(*pipe, vector, count, flags)
+                          : pipe_to_user(*pipe, vector, count, flags);
+}
+
+}  // namespace mk
