@@ -44,6 +44,8 @@ add_tool_test(guest.out_of_memory.others 900 ${tools}/test-out-of-memory --cow m
 # Every copy-on-write scenario under every policy is as guest-tests/scenarios/expected.json says.
 add_tool_test(guest.matrix 900 $<TARGET_FILE:mmuscope> matrix)
 add_tool_test(guest.matrix_cpus 900 $<TARGET_FILE:mmuscope> matrix --cpus 4)
+add_tool_test(guest.stress_pins 900 ${tools}/test-stress-pins)
+add_tool_test(guest.scenario_docs 900 ${tools}/update-docs --check)
 foreach(tool determinism limits formats frame-touches readme gdb debug)
   add_tool_test(guest.${tool} 600 ${tools}/test-${tool})
 endforeach()

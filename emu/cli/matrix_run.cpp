@@ -216,6 +216,7 @@ Expected<std::vector<Cell>> run_scenarios(const MatrixMachine& machine, const st
         error = started.error();
     }
     std::vector<pollfd> polled;
+    polled.reserve(workers.size());
     for (const Worker& worker : workers)
       polled.push_back({.fd = worker.pipe, .events = POLLIN, .revents = 0});
     if (::poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR

@@ -34,9 +34,8 @@ std::string text(const Json& value, const std::string& where) {
   return value.get<std::string>();
 }
 
-const Json& object(const Json& value, const std::string& where) {
+void must_be_object(const Json& value, const std::string& where) {
   if (!value.is_object()) damaged("{} is no object", where);
-  return value;
 }
 
 // It is the name of a file, too.
@@ -62,7 +61,7 @@ std::map<std::string, Outcome> expected_of(const Json& cells, const std::string&
 
 Scenario scenario_of(const Json& value, size_t index) {
   const std::string where = fmt::format("scenario number {}", index + 1);
-  object(value, where);
+  must_be_object(value, where);
   Scenario scenario;
   scenario.id = text(member(value, "id", where), where + "'s id");
   if (!is_id(scenario.id)) damaged("{} is called \"{}\": S and digits are needed", where, scenario.id);
@@ -73,13 +72,14 @@ Scenario scenario_of(const Json& value, size_t index) {
       damaged("{}'s cpus is no number from 1 to {}", scenario.id, kMostCpus);
     scenario.cpus = cpus->get<unsigned>();
   }
-  const Json& cells = object(member(value, "expected", scenario.id), scenario.id + "'s expected");
+  const Json& cells = member(value, "expected", scenario.id);
+  must_be_object(cells, scenario.id + "'s expected");
   scenario.expected = expected_of(cells, scenario.id);
   return scenario;
 }
 
 std::vector<Scenario> scenarios_of(const Json& json) {
-  object(json, "the file");
+  must_be_object(json, "the file");
   const Json& list = member(json, "scenarios", "the file");
   if (!list.is_array() || list.empty()) damaged("\"scenarios\" is no list of scenarios");
   std::vector<Scenario> scenarios;
@@ -92,10 +92,12 @@ std::vector<Scenario> scenarios_of(const Json& json) {
 }
 
 NativeResults native_of(const Json& json) {
-  object(json, "the file");
+  must_be_object(json, "the file");
   NativeResults results;
   results.kernel = text(member(json, "kernel", "the file"), "\"kernel\"");
-  for (const auto& [id, value] : object(member(json, "outcomes", "the file"), "\"outcomes\"").items()) {
+  const Json& outcomes = member(json, "outcomes", "the file");
+  must_be_object(outcomes, "\"outcomes\"");
+  for (const auto& [id, value] : outcomes.items()) {
     if (!is_id(id)) damaged("\"{}\" is no scenario", id);
     const std::string written = text(value, id);
     auto outcome = parse_cell(written);

@@ -25,7 +25,7 @@ std::string measured_text(const Table& table, size_t row, size_t policy) {
 
 // What was expected stands behind what happened, where the two differ.
 std::string text_of(const Table& table, size_t row, size_t policy) {
-  const std::string text = measured_text(table, row, policy);
+  std::string text = measured_text(table, row, policy);
   if (table.as_expected(row, policy)) return text;
   return text + " !" + cell_text(expected(table, row, policy));
 }
