@@ -236,7 +236,11 @@ void idle() {
     drain_dropped_frames();
     answer_tlb_requests();
     if (this_cpu().index == 0) end_when_init_has();
-    if (console_wants_input() && poll_console()) continue;
+    if (console_wants_input()) {
+      // Where input is not read on demand it may come at any time, and no interrupt tells of it.
+      if (!poll_console()) asm volatile("sti; pause; cli" : : : "memory");
+      continue;
+    }
     // STI lets no interrupt in before the next instruction is over: what came since schedule() looked ends
     // HLT.
     asm volatile("sti; hlt; cli" : : : "memory");
