@@ -185,20 +185,21 @@ static void background(void) {
 static volatile sig_atomic_t caught_signals[65];
 static void count_signal(int signal) { caught_signals[signal]++; }
 
-// Waits with a read, which signals interrupt.
+// Takes SIGINT and SIGQUIT whenever they come, and is stopped by SIGTSTP; what was typed before each of them is dropped.
 static void be_interrupted(void) {
   struct sigaction action = {.sa_handler = count_signal};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGQUIT, &action, NULL);
-  char line[100];
-  CHECK_FAILS(read(terminal, line, sizeof line), EINTR);
+  sigset_t none;
+  sigemptyset(&none);
+  struct pollfd entry = {terminal, POLLIN, 0};
+  while (caught_signals[SIGINT] == 0 || caught_signals[SIGQUIT] == 0)
+    CHECK_FAILS(ppoll(&entry, 1, NULL, &none), EINTR);
   say("SIGINT %d, SIGQUIT %d", (int)caught_signals[SIGINT], (int)caught_signals[SIGQUIT]);
-  CHECK_FAILS(read(terminal, line, sizeof line), EINTR);
-  say("SIGINT %d, SIGQUIT %d", (int)caught_signals[SIGINT], (int)caught_signals[SIGQUIT]);
-  read_line();  // stops in between; what was typed before ^Z is dropped
+  read_line();
 }
 
-// Until the process sleeps in its read.
+// Until the process sleeps.
 static void wait_until_asleep(pid_t pid) {
   char path[40], text[100];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -218,6 +219,11 @@ static void typed_signals(void) {
   pid_t pid = checked_fork();
   if (pid == 0) {
     setpgid(0, 0);
+    sigset_t typed;
+    sigemptyset(&typed);
+    sigaddset(&typed, SIGINT);
+    sigaddset(&typed, SIGQUIT);
+    sigprocmask(SIG_BLOCK, &typed, NULL);
     pass_gate(go);
     be_interrupted();
     _exit(0);
