@@ -118,6 +118,15 @@ static inline int uffd_open(int flags) {
   return fd;
 }
 
+// The features that the kernel has: minikernel has fewer where it does as an older Linux did.
+static inline uint64_t uffd_offered(void) {
+  struct uffdio_api api = {.api = UFFD_API};
+  int fd = uffd_open(0);
+  CHECK(ioctl(fd, UFFDIO_API, &api) == 0);
+  close(fd);
+  return api.features;
+}
+
 // With features chosen.
 static inline int uffd_new(int flags, uint64_t features) {
   int fd = uffd_open(flags);
@@ -207,8 +216,8 @@ static inline void* join_thread(pthread_t thread) {
   return result;
 }
 
-static void* thread_reads(void* address) { return (void*)(uintptr_t)read_byte(address); }
-static void* thread_writes(void* address) {
+static inline void* thread_reads(void* address) { return (void*)(uintptr_t)read_byte(address); }
+static inline void* thread_writes(void* address) {
   write_byte(address, 77);
   return NULL;
 }

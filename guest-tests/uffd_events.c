@@ -99,7 +99,7 @@ static void test_remove(void) {
   tear_down(fd);
 
   // Without the feature nobody hears of it. Protection of anonymous pages goes with them.
-  fd = set_up(UFFD_FEATURE_WP_UNPOPULATED, UFFDIO_REGISTER_MODE_WP);
+  fd = set_up(uffd_offered() & UFFD_FEATURE_WP_UNPOPULATED, UFFDIO_REGISTER_MODE_WP);
   CHECK(uffd_protect(fd, memory, 4 * kPage, UFFDIO_WRITEPROTECT_MODE_WP) == 0);
   CHECK(madvise(memory, 4 * kPage, MADV_DONTNEED) == 0);
   memset(memory, 3, 4 * kPage);

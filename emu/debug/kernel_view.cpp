@@ -254,7 +254,7 @@ std::string KernelView::path_of(Reading& reading, uint64_t dentry) const {
     const uint64_t name = reading.number("mk::Dentry", dentry, "name_");
     const uint64_t length = reading.number("mk::Dentry", dentry, "name_length_");
     if (name == 0) break;
-    path = "/" + reading.text_at(name, std::min<uint64_t>(length, kLongestName)) + path;
+    path.insert(0, "/" + reading.text_at(name, std::min<uint64_t>(length, kLongestName)));
     dentry = reading.number("mk::Dentry", dentry, "parent_.object_");
   }
   return path.empty() ? "(no name)" : path;

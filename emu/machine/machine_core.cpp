@@ -71,6 +71,7 @@ void MachineCore::open_window(WindowOwner owner, WindowKind kind, bool from_user
 
 std::vector<WatchCounts> MachineCore::take_window(size_t index) {
   std::vector<WatchCounts> counts;
+  counts.reserve(ranges_.size());
   for (size_t range = 0; range < windows_[index].handles.size(); ++range)
     counts.push_back(ranges_[range].close_window(windows_[index].handles[range]));
   windows_.erase(windows_.begin() + static_cast<ptrdiff_t>(index));
@@ -116,6 +117,7 @@ void MachineCore::change_owner(WindowOwner from, WindowOwner to) {
 void MachineCore::tell_totals(const Moment& moment) {
   if (std::exchange(told_totals_, true)) return;
   std::vector<WatchCounts> totals;
+  totals.reserve(ranges_.size());
   for (const WatchedRange& range : ranges_) totals.push_back(range.total());
   tell_counts(moment, totals);
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "trace/printer_text.h"
 #include "trace/printers.h"
@@ -73,8 +74,8 @@ void task_rows(std::ostream& out, const Stats& stats) {
   for (const auto& [pid, sum] : stats.tasks()) rows.emplace_back(pid, &sum);
   const size_t left_out = rows.size() > kMostRows ? rows.size() - kMostRows : 0;
   if (left_out != 0) {
-    std::ranges::stable_sort(rows, std::greater(),
-                             [](const Row& row) { return row.second->work.instructions; });
+    std::ranges::sort(rows, std::greater(),
+                      [](const Row& row) { return std::pair(row.second->work.instructions, row.first); });
     rows.resize(kMostRows);
     std::ranges::sort(rows);
   }

@@ -10,8 +10,10 @@
 #include "lib/assert.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/aperture.h"
 #include "mm/cow/cow_policy.h"
 #include "mm/frame_table.h"
+#include "mm/user_memory.h"
 
 extern "C" char image_start[], text_end[], rodata_end[], image_end[];
 extern "C" uint64_t kernel_cr3;
@@ -22,6 +24,7 @@ namespace {
 
 constexpr uint64_t kLargePage = 2ul << 20;
 constexpr uint64_t kLowMemoryEnd = 1ul << 20;  // firmware's, and where other CPUs start
+constexpr uint64_t kLeastMemory = 8ul << 20;   // of the kernel's own, beside an aperture
 constexpr uint64_t kLocalApicPhysical = 0xfee00000;
 constexpr uint64_t kLocalApicLinear = kFixedBase;
 constexpr uint64_t kStacks = kFixedBase + (1ul << 20);
@@ -135,8 +138,30 @@ BootStacks make_boot_stacks(unsigned cpu) {
   return {kernel, double_fault, map_stack(double_fault + kPageSize, kPageSize)};
 }
 
+namespace {
+
+// Takes the aperture from the top of RAM, below the initramfs if that is there. What is above is lost, and
+// nothing of it is in the frame table: returns the end of what is.
+Pfn reserve_aperture() {
+  const BootInfo& info = boot_info();
+  uint64_t end = page_align_down(info.ram_end());
+  uint64_t start = end - kApertureBytes;
+  if (overlaps_initramfs(start, end)) start = page_align_down(info.initramfs_start) - kApertureBytes;
+  for (size_t i = 0; i < info.range_count; ++i) {
+    const MemoryRange& range = info.ranges[i];
+    if (!range.usable || start < range.start || start + kApertureBytes > range.end) continue;
+    if (start < max(boot_next, kLowMemoryEnd) + kLeastMemory) break;
+    set_aperture_start(start / kPageSize);
+    return start / kPageSize;
+  }
+  log("no aperture: too little memory");
+  return end / kPageSize;
+}
+
+}  // namespace
+
 void init_frames() {
-  Pfn end = boot_info().ram_end() / kPageSize;
+  Pfn end = reserve_aperture();
   uint64_t table_bytes = end * sizeof(FrameDescriptor);
   uint64_t count_bytes = end * sizeof(uint16_t);
   uint64_t table = boot_alloc(table_bytes);
@@ -153,8 +178,9 @@ void init_frames() {
   // The highest first: low frames are handed out first.
   for (size_t i = boot_info().range_count; i > 0; --i) {
     const MemoryRange& range = boot_info().ranges[i - 1];
-    if (range.usable && page_align_up(range.start) < page_align_down(range.end))
-      give_free(page_align_up(range.start), page_align_down(range.end));
+    uint64_t range_start = page_align_up(range.start);
+    uint64_t range_end = min(page_align_down(range.end), end * kPageSize);
+    if (range.usable && range_start < range_end) give_free(range_start, range_end);
   }
   trace_text(TraceType::kWatchRange, "frame table", trace_abi::WatchKind::kFrameTable, table, table_bytes,
              sizeof(FrameDescriptor));

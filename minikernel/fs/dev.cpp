@@ -2,6 +2,7 @@
 #include "fs/dev.h"
 
 #include "arch/x86_64/random.h"
+#include "fs/aperture.h"
 #include "fs/console.h"
 #include "fs/file.h"
 #include "fs/symlink.h"
@@ -97,7 +98,7 @@ constexpr KnownDevice kDevices[] = {
     {"/dev/full", make_device(1, 7)},         {"/dev/random", make_device(1, 8)},
     {"/dev/urandom", make_device(1, 9)},      {"/dev/kmsg", make_device(1, 11)},
     {"/dev/tty", make_device(5, 0)},          {"/dev/console", make_device(5, 1)},
-    {"/dev/userfaultfd", kUserfaultfdDevice},
+    {"/dev/userfaultfd", kUserfaultfdDevice}, {"/dev/aperture", kApertureDevice},
 };
 
 struct Link {
@@ -131,6 +132,8 @@ Ref<Inode> make_device_file(uint64_t device) {
       return make<Random>(9u);
     case make_device(1, 11):
       return make<KernelLog>();
+    case kApertureDevice:
+      return make_aperture_device();
     case kUserfaultfdDevice:
       return make_userfaultfd_device();
   }

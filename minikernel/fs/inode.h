@@ -129,6 +129,11 @@ class Inode : public RefCounted {
   // with a page-table lock held.
   virtual long add_page(uint64_t, Pfn) { return -EINVAL; }
 
+  // Memory of a device: how many pages of it can be mapped (0: the file is none), and their frames, which
+  // nobody counts.
+  virtual uint64_t device_pages() const { return 0; }
+  virtual Pfn device_page(uint64_t) const { return 0; }
+
   // For mmap(MAP_SHARED) with or without PROT_WRITE: -EPERM when a seal forbids it; else whether the area may
   // become writable later (VM_MAYWRITE), which is never more than the open file allows.
   virtual Result<bool> map_shared(bool) { return true; }

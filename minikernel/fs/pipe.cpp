@@ -14,7 +14,7 @@
 namespace mk {
 
 long broken_pipe() {
-  if (current().io_for_ring) return -EPIPE;
+  if (current().thread_function != nullptr) return -EPIPE;
   siginfo_t info = {};
   info.si_signo = SIGPIPE;
   info.si_code = SI_USER;

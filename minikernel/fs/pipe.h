@@ -91,7 +91,7 @@ struct PipeEnds {
 // `flags`: O_NONBLOCK, O_DIRECT. ENOMEM.
 Result<PipeEnds> make_pipe(unsigned flags);
 
-// SIGPIPE for the running task, unless it writes for a ring (Linux's IOCB_NOSIGNAL). -EPIPE.
+// SIGPIPE for the running task, unless it is a thread of the kernel. -EPIPE.
 long broken_pipe();
 
 }  // namespace mk

@@ -2,6 +2,7 @@
 #include "fs/splice.h"
 
 #include <linux/fs.h>
+#include <linux/poll.h>
 #include <linux/uio.h>
 
 #include "arch/x86_64/memory_layout.h"
@@ -156,20 +157,28 @@ long next_slot(File& file, uint64_t offset, size_t bytes, PipeSlot& slot) {
 long file_to_pipe(File& file, uint64_t& offset, Pipe& pipe, size_t bytes, unsigned flags) {
   while (true) {
     if (long waited = pipe.wait_for_room(nonblocking(flags)); waited < 0) return waited;
-    MutexGuard guard(pipe.mutex());
-    if (pipe.full()) continue;
     size_t done = 0;
     long moved = 0;
-    while (done < bytes && !pipe.full()) {
-      PipeSlot slot;
-      moved = next_slot(file, offset, bytes - done, slot);
-      if (moved <= 0) break;
-      pipe.push(slot);
-      offset += static_cast<uint64_t>(moved);
-      done += static_cast<size_t>(moved);
+    {
+      MutexGuard guard(pipe.mutex());
+      if (pipe.full()) continue;
+      while (done < bytes && !pipe.full()) {
+        PipeSlot slot;
+        moved = next_slot(file, offset, bytes - done, slot);
+        if (moved <= 0) break;
+        pipe.push(slot);
+        offset += static_cast<uint64_t>(moved);
+        done += static_cast<size_t>(moved);
+      }
+      if (done > 0) pipe.changed().wake();
     }
-    if (done > 0) pipe.changed().wake();
-    return done > 0 ? static_cast<long>(done) : moved;
+    if (done > 0) return static_cast<long>(done);
+    WaitQueue* queue = file.inode().poll_queue();
+    if (moved != -EAGAIN || queue == nullptr || file.nonblocking()) return moved;
+    // The terminal, an eventfd: read without waiting, because of the mutex.
+    long waited =
+        sleep_until(*queue, [&] { return (file.inode().poll(file) & (POLLIN | POLLERR | POLLHUP)) != 0; });
+    if (waited < 0) return waited;
   }
 }
 

@@ -2,6 +2,7 @@
 #include "fs/sysfs.h"
 
 #include "arch/x86_64/percpu.h"
+#include "fs/gup_test.h"
 #include "fs/text_file.h"
 #include "fs/vfs.h"
 #include "lib/assert.h"
@@ -55,6 +56,7 @@ void sysfs_init() {
     error |= place(file.path, Ref<Inode>(make<FixedTextFile>(FileSystem::kSys, file.text)));
   for (const char* path : kCpuFiles)
     error |= place(path, Ref<Inode>(make<GeneratedFile>(FileSystem::kSys, &cpu_range)));
+  error |= place("/sys/kernel/debug/gup_test", make_gup_test());
   error |= place_directory("/sys/kernel/debug", 0700);
   if (error != 0) panic("cannot make /sys: does the initramfs have files there?");
 }

@@ -5,6 +5,8 @@
 
 #include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
+#include "fs/text_file.h"
+#include "lib/string.h"
 #include "mm/cow/cow_policy.h"
 #include "mm/user_memory.h"
 #include "mm/userfaultfd.h"
@@ -27,10 +29,18 @@ class UserfaultfdFile final : public Inode {
   explicit UserfaultfdFile(const Ref<Userfaultfd>& context) : Inode(0600), context_(context) {}
 
   long read(File& file, uint64_t, UserBuffer buffer) override;
+  long read_kernel(uint64_t, void* to, size_t bytes) override;
   long ioctl(File&, unsigned command, uint64_t argument) override;
   short poll(File& file) override {
     if (!context_->initialized() || !(file.flags & O_NONBLOCK)) return POLLERR;
     return context_->has_message() ? POLLIN : 0;
+  }
+  void describe(TextBuffer& out) override {
+    unsigned long pending, total;
+    context_->count_waiting(pending, total);
+    out.print("pending:\t%lu\ntotal:\t%lu\nAPI:\t%lx:%lx:%lx\n", pending, total,
+              static_cast<uint64_t>(UFFD_API), context_->features(),
+              static_cast<uint64_t>(UFFD_API_IOCTLS | uffd::kRangeIoctls));
   }
   WaitQueue* poll_queue() override { return &context_->changed(); }
   bool seekable() const override { return true; }  // to nowhere, as Linux's noop_llseek
@@ -68,7 +78,7 @@ long UserfaultfdFile::read(File& file, uint64_t, UserBuffer buffer) {
   while (buffer.size - done >= sizeof(uffd_msg)) {
     uffd_msg message;
     long error = context_->take_message(message);
-    if (error == -EAGAIN && done == 0 && !(file.flags & O_NONBLOCK)) {
+    if (error == -EAGAIN && done == 0 && !file.nonblocking()) {
       error = sleep_until(context_->changed(), [&] { return context_->has_message(); });
       if (error == 0) continue;
     }
@@ -78,6 +88,15 @@ long UserfaultfdFile::read(File& file, uint64_t, UserBuffer buffer) {
     done += sizeof(message);
   }
   return static_cast<long>(done);
+}
+
+// For a request of io_uring that was in flight: one message, and no waiting.
+long UserfaultfdFile::read_kernel(uint64_t, void* to, size_t bytes) {
+  uffd_msg message;
+  if (!context_->initialized() || bytes < sizeof(message)) return -EINVAL;
+  if (long error = context_->take_message(message); error < 0) return error;
+  memcpy(to, &message, sizeof(message));
+  return sizeof(message);
 }
 
 long UserfaultfdFile::ioctl(File&, unsigned command, uint64_t argument) {

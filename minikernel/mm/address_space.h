@@ -47,6 +47,7 @@ inline bool is_data_mapping(uint64_t vm_flags) {
 }
 
 struct ShareGroup;
+struct PagemapScan;
 
 // A word in memory: of this address space, or of the file that is mapped there, shared.
 struct FutexKey {
@@ -166,6 +167,12 @@ class AddressSpace : public RefCounted {
   void pagemap_entries(uint64_t address, uint64_t* out, size_t pages);
   // Copies what is mapped, as far as it is; changes nothing and faults nothing in. How many bytes.
   size_t peek_memory(uint64_t address, void* out, size_t bytes);
+  // Goes on with a PAGEMAP_SCAN (mm/pagemap_scan.cpp).
+  long scan_pagemap(PagemapScan& scan);
+  // /proc/PID/clear_refs (mm/soft_dirty.cpp).
+  void clear_soft_dirty_bits();
+  void clear_accessed_bits(bool anonymous, bool files);
+  void reset_max_rss();
   uint64_t heap_start() const { return start_brk_; }
   uint64_t heap_end() const { return brk_; }
   uint64_t page_table_bytes();
@@ -232,7 +239,7 @@ class AddressSpace : public RefCounted {
   long brk_locked(uint64_t address, uint64_t& populate_from, UserfaultEvents& events);
   long map_new(Ref<File>& file, uint64_t start, uint64_t size, uint64_t prot, uint64_t flags, uint64_t offset,
                UserfaultEvents& events);
-  bool tell_removal(uint64_t start, uint64_t end);
+  long tell_removal(uint64_t start, uint64_t end);
   long advise_area(Vma& vma, uint64_t start, uint64_t end, int advice);
   long remove_pages(uint64_t start, uint64_t end);
   static bool may_lock_at_all();
@@ -252,6 +259,8 @@ class AddressSpace : public RefCounted {
   void change_protection(const Vma& vma, uint64_t start, uint64_t end);
   bool move_entries(const Vma& vma, uint64_t from, uint64_t to, uint64_t length, bool drops_wp);
   long protect_area(const Vma& vma, uint64_t start, uint64_t end);
+  static bool protect_page(const Vma& vma, Pte* entry);
+  long scan_table(PagemapScan& scan, const Vma& vma, uint64_t area, uint64_t end);
   void unprotect_area(const Vma& vma, uint64_t start, uint64_t end);
   long uncover_area(Vma& vma, uint64_t start, uint64_t end);
   Vma* fill_area(const Userfaultfd& context, Fill how, uint64_t start, uint64_t length, bool write_protected,
@@ -267,6 +276,7 @@ class AddressSpace : public RefCounted {
   FaultOutcome handle_mm_fault(Vma& vma, uint64_t address, Access access, UserfaultWait* wait);
   FaultOutcome do_anonymous_page(Vma& vma, Pte* entry, Access access, UserfaultWait* wait);
   FaultOutcome do_file_fault(Vma& vma, uint64_t address, Pte* entry, Access access, UserfaultWait* wait);
+  FaultOutcome do_pfn_fault(Vma& vma, uint64_t address, Pte* entry, Access access);
   FaultOutcome do_wp_page(Vma& vma, uint64_t address, Pte* entry, UserfaultWait* wait);
   bool file_userfault(const Vma& vma, uint64_t address, Pte* entry, Access access, UserfaultWait* wait,
                       FaultOutcome& outcome);

@@ -92,6 +92,7 @@ AddressSpace::FaultResult AddressSpace::fault_locked(Vma& vma, uint64_t address,
 FaultOutcome AddressSpace::handle_mm_fault(Vma& vma, uint64_t address, Access access, UserfaultWait* wait) {
   Pte* entry = page_table_.ensure(address);
   if (entry == nullptr) return FaultOutcome::kOutOfMemory;
+  if (vma.pfn_map() && read_pte(entry).missing()) return do_pfn_fault(vma, address, entry, access);
   if (!vma.anonymous() && read_pte(entry).missing()) return do_file_fault(vma, address, entry, access, wait);
   PteLock lock(entry);
   Pte now = read_pte(entry);
@@ -183,6 +184,20 @@ FaultOutcome AddressSpace::do_file_fault(Vma& vma, uint64_t address, Pte* entry,
   return FaultOutcome::kFilePage;
 }
 
+// Memory of a device, without a reference to anything. A private mapping's write faults once more, and
+// copies.
+FaultOutcome AddressSpace::do_pfn_fault(Vma& vma, uint64_t address, Pte* entry, Access access) {
+  Pfn pfn = vma.file->inode().device_page(vma.file_offset(address) / kPageSize);
+  PteLock lock(entry);
+  Pte now = read_pte(entry);
+  if (!now.missing()) return FaultOutcome::kSpurious;
+  bool writes = access == Access::kWrite && !vma.is_private() && !now.has(Pte::kUffdWp);
+  uint64_t bits = Pte::kSpecial | Pte::kAccessed | (now.value() & Pte::kUffdWp) | (writes ? kWritten : 0);
+  set_pte(entry,
+          with_protection(Pte::for_frame(pfn, bits), vma, !vma.is_private() && (vma.flags & kVmWrite)));
+  return FaultOutcome::kPfnMapped;
+}
+
 // A write to a page that is there and may not be written yet, in an area that allows it; or that is forced,
 // and then leaves the page the address space's own but W away (Linux's maybe_mkwrite).
 FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry, UserfaultWait* wait) {
@@ -202,7 +217,7 @@ FaultOutcome AddressSpace::do_wp_page(Vma& vma, uint64_t address, Pte* entry, Us
     count_vm_event(VmEvent::kCowReuse);
     return async ? FaultOutcome::kUffdAsync : FaultOutcome::kReuse;
   }
-  if (!now.special()) return copy_page(vma, address, entry);
+  if (!now.special() || now.pfn() != zero_page_pfn()) return copy_page(vma, address, entry);
   Pfn pfn = alloc_zeroed_frame();  // instead of copying the zero page
   if (pfn == 0) return FaultOutcome::kOutOfMemory;
   replace_page(address, entry, new_page_entry(vma, pfn));
@@ -217,6 +232,7 @@ FaultOutcome AddressSpace::copy_page(Vma& vma, uint64_t address, Pte* entry) {
   if (__atomic_load_n(&tlb_flush_pending, __ATOMIC_SEQ_CST) != 0)
     flush_tlb(page_table_, address, address + kPageSize);
   memcpy(bytes_of(pfn), bytes_of(read_pte(entry).pfn()), kPageSize);
+  if (read_pte(entry).special()) count_rss(1);
   replace_page(address, entry, new_page_entry(vma, pfn));
   vma.has_anon_pages = true;
   count_vm_event(VmEvent::kCowCopy);

@@ -24,7 +24,8 @@ inline constexpr unsigned kFollWrite = 1;  // the page is going to be written
 inline constexpr unsigned kFollGet = 2;    // exactly one of kFollGet and kFollPin
 inline constexpr unsigned kFollPin = 4;
 inline constexpr unsigned kFollLongterm = 8;  // with kFollPin: for a time without limit (registered buffers)
-inline constexpr unsigned kFollForce = 16;    // even where the area allows it only to a debugger (ptrace)
+inline constexpr unsigned kFollForce =
+    16;  // even where the area allows it only to a debugger (ptrace)
 
 inline constexpr unsigned kFollNoWait = 32;   // a page that a monitor of userfaultfd has to be asked for cannot be had
 

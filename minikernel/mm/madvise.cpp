@@ -101,6 +101,7 @@ Result<uint64_t> advised_flags(const Vma& vma, int advice) {
 }
 
 bool drops_pages(const Vma& vma, int advice) {
+  if (vma.pfn_map()) return false;
   if (advice == MADV_DONTNEED_LOCKED) return true;
   if (vma.flags & kVmLocked) return false;
   return advice == MADV_DONTNEED || (advice == MADV_FREE && vma.anonymous());
@@ -108,16 +109,16 @@ bool drops_pages(const Vma& vma, int advice) {
 
 }  // namespace
 
-// Before pages are dropped their monitor is told. True: mmap_lock was let go for that, and the area has to be
-// found again.
-bool AddressSpace::tell_removal(uint64_t start, uint64_t end) {
+// Before pages are dropped their monitor is told. 1: mmap_lock was let go for that, and the area has to be
+// found again. 0: nobody wants to know. -ENOMEM.
+long AddressSpace::tell_removal(uint64_t start, uint64_t end) {
   UserfaultEvents events;
-  events.add_remove(vmas_.find(start)->userfaultfd, start, end);
-  if (events.empty()) return false;
+  if (long error = events.add_remove(vmas_.find(start)->userfaultfd, start, end); error < 0) return error;
+  if (events.empty()) return 0;
   mmap_lock_.unlock_write();
   events.tell();
   mmap_lock_.lock_write();
-  return true;
+  return 1;
 }
 
 long AddressSpace::madvise(uint64_t address, uint64_t length, int advice) {
@@ -142,7 +143,9 @@ long AddressSpace::madvise(uint64_t address, uint64_t length, int advice) {
     if (vma == nullptr) break;
     at = max(at, vma->start);
     uint64_t stop = min(vma->end, end);
-    if (drops_pages(*vma, advice) && tell_removal(at, stop)) {
+    long told = drops_pages(*vma, advice) ? tell_removal(at, stop) : 0;
+    if (told < 0) return told;
+    if (told > 0) {
       vma = vmas_.find(at);
       if (vma == nullptr || vma->start > at) return -ENOMEM;
       stop = min(vma->end, stop);
@@ -166,13 +169,14 @@ long AddressSpace::advise_area(Vma& vma, uint64_t start, uint64_t end, int advic
       if (vma.flags & kVmLocked) return -EINVAL;
       [[fallthrough]];
     case MADV_DONTNEED_LOCKED:
+      if (vma.pfn_map()) return -EINVAL;
       zap_range(start, end, {.area = &vma});
       return 0;
     case MADV_COLD:
     case MADV_PAGEOUT:
-      return vma.flags & kVmLocked ? -EINVAL : 0;
+      return vma.flags & (kVmLocked | kVmPfnMap) ? -EINVAL : 0;
     case MADV_GUARD_INSTALL:
-      if ((vma.flags & kVmLocked) || !(vma.flags & kVmMayWrite)) return -EINVAL;
+      if ((vma.flags & kVmLocked) || !(vma.flags & kVmMayWrite) || vma.pfn_map()) return -EINVAL;
       vma.has_anon_pages = true;  // fork takes the markers along
       return install_guards(start, end);
     case MADV_GUARD_REMOVE:

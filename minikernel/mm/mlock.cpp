@@ -69,6 +69,7 @@ uint64_t AddressSpace::locked_bytes(uint64_t start, uint64_t end) const {
 }
 
 long AddressSpace::lock_area(Vma& vma, uint64_t start, uint64_t end, uint64_t lock) {
+  if (vma.pfn_map()) return 0;  // is there for good
   uint64_t flags = (vma.flags & ~kVmLockedMask) | lock;
   if (flags == vma.flags) return 0;
   Result<Vma*> own = isolate(vma, start, end, flags);
@@ -100,7 +101,7 @@ long AddressSpace::munlockall() {
 
 void AddressSpace::lock_all(uint64_t lock) {
   for (Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next)
-    set_flags(vma, (vma->flags & ~kVmLockedMask) | lock);
+    if (!vma->pfn_map()) set_flags(vma, (vma->flags & ~kVmLockedMask) | lock);
   merge_range(0, kUserEnd);
 }
 

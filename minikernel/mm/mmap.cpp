@@ -102,6 +102,10 @@ long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint6
     if (long error = file->inode().check_mapping(offset); error < 0) return error;
     if (flags & MAP_GROWSDOWN) return -EINVAL;
     vm_flags = *allowed;
+    if (uint64_t pages = file->inode().device_pages()) {
+      if (offset / kPageSize + size / kPageSize > pages) return -EINVAL;
+      vm_flags |= kVmPfnMap;
+    }
     if (file->inode().maps_as_anonymous()) file.reset();
   } else if (shared) {
     if (flags & MAP_GROWSDOWN) return -EINVAL;

@@ -27,6 +27,7 @@ void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
     Pte now = read_pte(entry);
     if (now.none()) return;
     if (!now.maps_page()) {
+      if (rules.only_file_pages) return;
       Pte left = now.guard() ? now : left_behind(now, rules.area);
       if (rules.markers) left = Pte();
       if (left != now) set_pte(entry, left);
@@ -90,7 +91,6 @@ bool AddressSpace::move_entries(const Vma& vma, uint64_t from, uint64_t to, uint
     next = done + kPageSize;
     Pte* entry = page_table_.find(from + done);
     if (entry == nullptr) {  // there is none for the whole table
-      constexpr uint64_t kTableSpan = 512 * kPageSize;
       next = (from + done) / kTableSpan * kTableSpan + kTableSpan - from;
       continue;
     }

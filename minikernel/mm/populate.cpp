@@ -62,6 +62,7 @@ long AddressSpace::populate(uint64_t start, uint64_t end, Populate why) {
 // kMustWait: a monitor has been asked for the page at `start`, which has been moved to it.
 long AddressSpace::populate_area(Vma& vma, uint64_t& start, uint64_t end, Populate why, UserfaultWait& wait) {
   if (!is_advice(why) && (vma.flags & kVmLockOnFault)) return 0;
+  if (vma.pfn_map()) return is_advice(why) ? -EINVAL : 0;
   if ((vma.flags & needed_right(why)) == 0) return is_advice(why) ? -EINVAL : -EFAULT;
   Access access = faults_for_writing(vma, why) ? Access::kWrite : Access::kRead;
   for (; start < end; start += kPageSize) {

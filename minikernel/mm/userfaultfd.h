@@ -82,6 +82,7 @@ class Userfaultfd : public RefCounted {
 
   // UFFDIO_API: once. False: it was chosen before.
   bool choose_features(uint64_t features);
+  uint64_t features() const { return load_features(); }  // with a bit more once they are chosen
   bool initialized() const { return load_features() & kInitialized; }
   bool has(uint64_t feature) const { return (load_features() & feature) != 0; }
 

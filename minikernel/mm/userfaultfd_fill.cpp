@@ -33,7 +33,7 @@ bool may_fill(Pte now) { return now.missing() || now.poisoned(); }
 // What is mapped there: a page of the file, in its cache.
 void map_file_page(const Vma& vma, Pte* entry, Pfn pfn, uint64_t bits) {
   cow().map_file(pfn);
-  Pte now = Pte::for_frame(pfn, Pte::kAccessed | kFilled | bits);
+  Pte now = Pte::for_frame(pfn, Pte::kFile | Pte::kAccessed | kFilled | bits);
   set_pte(entry, with_protection(now, vma, !vma.is_private() && (vma.flags & kVmWrite)));
 }
 

@@ -10,6 +10,22 @@
 #include "proc/task.h"
 
 namespace mk {
+namespace {
+
+// Clears the entry, if its page may move; a hole that is fine leaves `taken` none. A pin may come at any
+// time, but not between the look and the exchange.
+long take_page(Pte* entry, bool holes, Pte& taken) {
+  while (true) {
+    Pte now = read_pte(entry);
+    if (now.none()) return holes ? 0 : -ENOENT;
+    if (!now.maps_page()) return -EFAULT;
+    if (!now.special() && !cow().owns(now)) return -EBUSY;
+    taken = now;
+    if (compare_exchange_pte(entry, now, Pte())) return 0;
+  }
+}
+
+}  // namespace
 
 // EINVAL but for: EAGAIN, ENOENT (nothing is mapped there). With mmap_lock.
 long AddressSpace::check_move(const Userfaultfd& context, uint64_t to, uint64_t from, uint64_t length,
@@ -42,22 +58,13 @@ long AddressSpace::move_page(Vma& target, uint64_t to, uint64_t from, bool holes
   Spinlock* second = &pte_lock(from_entry < to_entry ? to_entry : from_entry);
   first->lock();
   if (second != first) second->lock();
-  Pte now = read_pte(from_entry);
-  long error = 0;
-  if (!read_pte(to_entry).none()) {
-    error = -EEXIST;
-  } else if (now.none()) {
-    error = holes ? 0 : -ENOENT;
-  } else if (!now.maps_page()) {
-    error = -EFAULT;
-  } else if (!now.special() && !cow().owns(now)) {
-    error = -EBUSY;
-  } else {
-    now = set_pte(from_entry, Pte());
+  Pte taken;
+  long error = read_pte(to_entry).none() ? take_page(from_entry, holes, taken) : -EEXIST;
+  if (error == 0 && !taken.none()) {
     flush_tlb(page_table_, from, from + kPageSize);
     target.has_anon_pages = true;
-    Pte moved = now.without(Pte::kUffdWp).with(Pte::kSoftDirty);
-    set_pte(to_entry, with_protection(moved, target, !now.special()));
+    Pte moved = taken.without(Pte::kUffdWp).with(Pte::kSoftDirty);
+    set_pte(to_entry, with_protection(moved, target, !taken.special()));
   }
   if (second != first) second->unlock();
   first->unlock();

@@ -22,22 +22,19 @@ bool uses_markers(const Vma& vma) {
   return !vma.anonymous() || vma.userfaultfd->has(uffd::kFeatureWpUnpopulated | uffd::kFeatureWpAsync);
 }
 
-// True: a right is gone.
-bool protect_entry(const Vma& vma, Pte* entry) {
+}  // namespace
+
+// Of an area that is registered for it, with the page-table lock held. True: a right is gone, the TLBs must
+// hear of it.
+bool AddressSpace::protect_page(const Vma& vma, Pte* entry) {
   Pte old = read_pte(entry);
   if (old.none()) {
     if (uses_markers(vma)) set_pte(entry, Pte(Pte::kUffdWp));
     return false;
   }
   if (!old.maps_page() || old.has(Pte::kUffdWp)) return false;
-  constexpr uint64_t kSetByProcessor = Pte::kAccessed | Pte::kDirty;
-  Pte wanted = old.without(Pte::kWrite).with(Pte::kUffdWp);
-  Pte seen = set_pte(entry, wanted);
-  if (seen != old) set_pte(entry, wanted.with(seen.value() & kSetByProcessor));
-  return seen.writable();
+  return modify_pte(entry, [](Pte now) { return now.without(Pte::kWrite).with(Pte::kUffdWp); }).writable();
 }
-
-}  // namespace
 
 // [start, end) lies inside `vma`. -ENOMEM: no tables for markers.
 long AddressSpace::protect_area(const Vma& vma, uint64_t start, uint64_t end) {
@@ -47,7 +44,7 @@ long AddressSpace::protect_area(const Vma& vma, uint64_t start, uint64_t end) {
   page_table_.for_each_table(start, end, [&](uint64_t linear, uint64_t table_end, Pte* entry) {
     uint64_t first = 0, last = 0;
     for (; linear < table_end; linear += kPageSize, ++entry) {
-      if (!protect_entry(vma, entry)) continue;
+      if (!protect_page(vma, entry)) continue;
       if (last == 0) first = linear;
       last = linear + kPageSize;
     }
@@ -61,11 +58,8 @@ void AddressSpace::unprotect_area(const Vma& vma, uint64_t start, uint64_t end) 
     Pte old = read_pte(entry);
     if (old.wp_marker()) set_pte(entry, Pte());
     if (!old.maps_page() || !old.has(Pte::kUffdWp)) return;
-    // Without W the processor may still set A.
-    Pte wanted = old.without(Pte::kUffdWp);
-    wanted = with_protection(wanted, vma, really_writable(wanted, vma));
-    Pte seen = set_pte(entry, wanted);
-    if (seen != old) set_pte(entry, wanted.with(seen.value() & Pte::kAccessed));
+    bool writable = really_writable(old, vma);
+    modify_pte(entry, [&](Pte now) { return with_protection(now.without(Pte::kUffdWp), vma, writable); });
   });
 }
 

@@ -160,6 +160,15 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments, int& ev
 
 }  // namespace
 
+namespace {
+
+void store_own_pid() {
+  Task& task = current();
+  put_user(task.restart_arguments[0], task.pid);
+}
+
+}  // namespace
+
 void vfork_is_done(Task& task) {
   if (!task.vfork_done) return;
   task.vfork_done->complete();
@@ -188,7 +197,12 @@ long clone_task(const CloneArguments& arguments) {
   }
   int pid = child->pid;
   if ((arguments.flags & CLONE_PARENT_SETTID)) put_user(arguments.parent_tid, pid);
-  if (arguments.flags & CLONE_CHILD_SETTID) child->mm->write_memory(arguments.child_tid, &pid, sizeof(pid));
+  if ((arguments.flags & CLONE_CHILD_SETTID) &&
+      child->mm->write_memory(arguments.child_tid, &pid, sizeof(pid)) < 0) {
+    // A monitor of userfaultfd has to be waited for, perhaps: the child can.
+    child->restart_arguments[0] = arguments.child_tid;
+    child->entry = store_own_pid;
+  }
   Ref<Completion> done = child->vfork_done;
   make_runnable(*child);
   child.reset();

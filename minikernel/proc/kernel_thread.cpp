@@ -15,7 +15,7 @@ void run_thread() {
   task.thread_function(task.thread_argument);
   task.handlers.reset();
   task.process.reset();
-  __atomic_fetch_sub(&running, 1, __ATOMIC_ACQ_REL);
+  __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
   something_has_ended();
   schedule_dead();
 }

@@ -84,10 +84,7 @@ struct Task : public RefCounted {
   bool exiting = false;                   // in do_exit(): no fault waits for anybody
   uint64_t unimplemented_logged[8] = {};  // a bit for each system call that this program was told is missing
 
-  // What its transfers have to know (Linux's kiocb flags): not to wait; to be of a ring, for which there is
-  // no SIGPIPE.
-  bool nowait = false;
-  bool io_for_ring = false;
+  bool nowait = false;  // its transfers do not wait (RWF_NOWAIT, io_uring)
   bool has_used_io_uring = false;
 
   // How to go on with an interrupted call that cannot simply be repeated (Linux's restart_block).

@@ -88,15 +88,29 @@ long sys_pwritev(int fd, UserAddress vector, uint64_t count, uint64_t offset, ui
   return transfer_vector(Direction::kWrite, fd, vector, count, &offset);
 }
 
-// Offset -1 is the file's own position. None of the RWF_* flags is there.
+namespace {
+
+// preadv2 and pwritev2. Without disks RWF_HIPRI, RWF_DSYNC and RWF_SYNC ask for nothing; tmpfs has no
+// RWF_NOWAIT. Offset -1 is the file's own position.
+long transfer_flagged(Direction direction, int fd, UserAddress vector, uint64_t count, uint64_t offset,
+                      int flags) {
+  if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT)) return -EOPNOTSUPP;
+  Ref<File> file = flags & RWF_NOWAIT ? current().files->get(fd) : nullptr;
+  if (file && file->inode().is_regular()) return -EOPNOTSUPP;
+  current().nowait = flags & RWF_NOWAIT;
+  long done = transfer_vector(direction, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset);
+  current().nowait = false;
+  return done;
+}
+
+}  // namespace
+
 long sys_preadv2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t, int flags) {
-  if (flags != 0) return -EOPNOTSUPP;
-  return transfer_vector(Direction::kRead, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset);
+  return transfer_flagged(Direction::kRead, fd, vector, count, offset, flags);
 }
 
 long sys_pwritev2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t, int flags) {
-  if (flags != 0) return -EOPNOTSUPP;
-  return transfer_vector(Direction::kWrite, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset);
+  return transfer_flagged(Direction::kWrite, fd, vector, count, offset, flags);
 }
 
 long sys_pread64(int fd, UserAddress buffer, uint64_t size, int64_t offset) {

@@ -166,6 +166,9 @@ long probe(UserAddress address, uint32_t count) {
 
 long register_locked(Ring& ring, unsigned opcode, UserAddress argument, uint32_t count) {
   Resources& resources = ring.resources();
+  bool keeps_files = opcode == IORING_REGISTER_FILES || opcode == IORING_REGISTER_EVENTFD ||
+                     opcode == IORING_REGISTER_EVENTFD_ASYNC;
+  if (keeps_files && !ring.start_thread()) return -ENOMEM;
   switch (opcode) {
     case IORING_REGISTER_BUFFERS:
       return argument == 0 ? -EFAULT : resources.register_buffers(argument, count);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fs/io_uring/operations.h"
 
+#include <asm/unistd.h>
 #include <linux/poll.h>
 #include <linux/time_types.h>
 
 #include "arch/x86_64/clock.h"
 #include "fs/io_uring/ring.h"
+#include "lib/log.h"
 #include "mm/user_memory.h"
 #include "proc/task.h"
+#include "sys/syscall.h"
 
 namespace mk {
 namespace {
@@ -178,6 +181,11 @@ long prepare_request(Ring& ring, Request& request) {
       IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_IO_HARDLINK | IOSQE_ASYNC | IOSQE_CQE_SKIP_SUCCESS;
   if (sqe.opcode > kLastOperation) return -EINVAL;
   const Operation* known = operation(sqe.opcode);
+  if (known == nullptr) {
+    char detail[32];
+    format_text(detail, sizeof(detail), "operation %u", unsigned{sqe.opcode});
+    log_unimplemented(__NR_io_uring_enter, detail);
+  }
   if (known == nullptr || (sqe.flags & IOSQE_BUFFER_SELECT)) return -EOPNOTSUPP;
   if (sqe.flags & ~kFlags) return -EINVAL;
   if (sqe.ioprio != 0 || sqe.personality != 0) return -EINVAL;

@@ -10,7 +10,7 @@
 #include <linux/io_uring.h>
 
 #include "fs/file.h"
-#include "fs/io_uring/pinned_pages.h"
+#include "fs/pinned_pages.h"
 #include "mm/address_space.h"
 #include "proc/wait_queue.h"
 

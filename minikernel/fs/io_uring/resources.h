@@ -7,7 +7,7 @@
 #pragma once
 
 #include "fs/file.h"
-#include "fs/io_uring/pinned_pages.h"
+#include "fs/pinned_pages.h"
 #include "lib/spinlock.h"
 
 namespace mk {

@@ -16,18 +16,12 @@ Ring* first_in_list;
 // The running task's transfers do not wait meanwhile.
 class WithoutWaiting {
  public:
-  WithoutWaiting() : nowait_(current().nowait), for_ring_(current().io_for_ring) {
-    current().nowait = current().io_for_ring = true;
-  }
-  ~WithoutWaiting() {
-    current().nowait = nowait_;
-    current().io_for_ring = for_ring_;
-  }
+  WithoutWaiting() : before_(current().nowait) { current().nowait = true; }
+  ~WithoutWaiting() { current().nowait = before_; }
   WithoutWaiting(const WithoutWaiting&) = delete;
 
  private:
-  bool nowait_;
-  bool for_ring_;
+  bool before_;
 };
 
 bool links(const Request& request) { return request.sqe.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK); }
@@ -221,6 +215,15 @@ void Ring::post_chain(Request* chain) {
   }
 }
 
+// Requests that were in flight, by their `next`, with what is linked to each.
+void Ring::post_cancelled(Request* list) {
+  while (list != nullptr) {
+    Request* next = list->next;
+    post_chain(list);
+    list = next;
+  }
+}
+
 void Ring::flush_overflow() {
   Request* done = nullptr;
   {
@@ -276,6 +279,7 @@ long Ring::cancel(const Match& match) {
       next = request->next;
       if (!match.fits(*request)) continue;
       remove(request);
+      request->unwatch();  // while the thread, which is woken through it, is certainly there
       request->next = nullptr;
       *end = request;
       end = &request->next;
@@ -285,29 +289,15 @@ long Ring::cancel(const Match& match) {
     if ((count == 0 || match.all) && running_ != nullptr && match.fits(*running_))
       running = running_->cancelled = true;
   }
-  while (found != nullptr) {
-    Request* next = found->next;
-    post_chain(found);
-    found = next;
-  }
+  post_cancelled(found);
   return count > 0 ? count : running ? -EALREADY : -ENOENT;
 }
 
+// Perhaps with an mmap_lock held (munmap): dropping a file may need one, so the thread does it.
 void Ring::close() {
-  Request* in_flight = nullptr;
-  {
-    SpinlockGuard guard(lock_);
-    closing_ = true;
-    in_flight = first_;
-    first_ = last_ = nullptr;
-    counting_ = 0;
-  }
-  while (in_flight != nullptr) {
-    Request* next = in_flight->next;
-    post_chain(in_flight);
-    in_flight = next;
-  }
-  resources_.clear();
+  resources_.unregister_buffers();
+  SpinlockGuard guard(lock_);
+  closing_ = true;
   work_.wake();
 }
 

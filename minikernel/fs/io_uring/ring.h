@@ -9,9 +9,10 @@
 // come, in the order in which they were submitted. It has no user memory of its own: it writes by frames.
 //
 // Ends. A request is cancelled when its program asks for it, when the task that submitted it ends or executes
-// another program, and when the ring's file is closed. The thread ends when the file is closed and nothing is
-// in flight. A request may keep alive the address space that maps the ring, whose file keeps the request's
-// ring alive: the end of its task is what breaks that circle.
+// another program, and when the ring's file is closed. Closing may happen under locks: it is the thread that
+// drops files then, and ends; a ring without a thread has none. A request may keep alive the address space
+// that maps the ring, whose file keeps the request's ring alive: the end of its task is what breaks that
+// circle.
 //
 // Locks, in this order: submit_mutex (sleeps); lock_, of the list in flight, under which files are asked
 // whether they are ready; post_lock_, of completions. User memory is touched under the first only.
@@ -57,6 +58,10 @@ class Ring : public RefCounted {
   // The last user of the ring's file has gone.
   void close();
 
+  // Before the ring holds references to files: only the thread may drop the last one. With the submit mutex.
+  // False: memory is out.
+  bool start_thread();
+
   WaitQueue& completed() { return completed_; }
   // Completions so far, those of timeouts not counted.
   uint32_t posted() const { return __atomic_load_n(&posted_, __ATOMIC_RELAXED); }
@@ -75,12 +80,13 @@ class Ring : public RefCounted {
   void post(Request* request, long result);
   bool post_locked(const Request& request);
   void post_chain(Request* chain);
+  void post_cancelled(Request* list);
   void tell_event_fd();
 
   // The thread (worker.cpp).
   static void thread_main(void* ring);
-  bool start_thread();
   void work();
+  void drop_all();
   bool has_work();
   bool is_ready(const Request& request) const;
   Request* take_ready();

@@ -159,14 +159,17 @@ long execute_transfer(Ring&, Request& request) {
   Inode& inode = file.inode();
   Direction direction = direction_of(request);
   if (direction == Direction::kRead ? !file.readable() : !file.writable()) return -EBADF;
+  if (inode.io_ring() != nullptr) return -EINVAL;  // it wakes those who poll, and has nothing to read
   if (request.result < 0) return request.result;
-  bool waits =
-      inode.poll_queue() != nullptr && !(file.flags & O_NONBLOCK) && !(request.sqe.rw_flags & RWF_NOWAIT);
+  if ((request.sqe.rw_flags & RWF_NOWAIT) && inode.is_regular()) return -EOPNOTSUPP;  // as tmpfs says
+  // O_NONBLOCK does not count for what can be waited for (Linux's io_rw_init_file).
+  bool waits = inode.poll_queue() != nullptr && !(request.sqe.rw_flags & RWF_NOWAIT);
   uint64_t wanted = wanted_bytes(request);
   if (waits && wanted > 0 && !(inode.poll(file) & (request.events | POLLERR | POLLHUP))) return kInFlight;
   // Offset -1 is the file's own position; what has none knows no offsets either.
   uint64_t offset = request.sqe.off;
   bool own = offset == UINT64_MAX || !inode.seekable();
+  if (!own && static_cast<int64_t>(offset) < 0) return -EINVAL;
   long done = transfer_parts(direction, request, own ? nullptr : &offset);
   if (done == -EAGAIN && waits) return kInFlight;
   request.failed = done < 0 || static_cast<uint64_t>(done) != wanted;

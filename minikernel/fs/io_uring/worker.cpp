@@ -12,7 +12,6 @@
 
 namespace mk {
 
-// By a submitting task, under the submit mutex.
 bool Ring::start_thread() {
   if (has_thread_) return true;
   char name[Task::kNameSize];
@@ -24,23 +23,33 @@ bool Ring::start_thread() {
 }
 
 void Ring::thread_main(void* ring) {
-  current().nowait = current().io_for_ring = true;
+  current().nowait = true;
   Ref<Ring> own = Ref<Ring>::adopt(static_cast<Ring*>(ring));
   own->work();
 }
 
 void Ring::work() {
-  while (true) {
+  while (!__atomic_load_n(&closing_, __ATOMIC_ACQUIRE)) {
     sleep_until(
         work_, [this] { return has_work(); }, Sleep::kDeaf, next_deadline());
-    if (Request* request = take_ready()) {
-      run(request, true);
-      schedule_if_needed();
-      continue;
-    }
-    SpinlockGuard guard(lock_);
-    if (closing_ && first_ == nullptr) return;
+    if (Request* request = take_ready()) run(request, true);
+    schedule_if_needed();
   }
+  drop_all();
+}
+
+// The ring's file is closed: nobody submits any more.
+void Ring::drop_all() {
+  Request* in_flight = nullptr;
+  {
+    SpinlockGuard guard(lock_);
+    in_flight = first_;
+    first_ = last_ = nullptr;
+    counting_ = 0;
+    for (Request* request = in_flight; request != nullptr; request = request->next) request->unwatch();
+  }
+  post_cancelled(in_flight);
+  resources_.clear();
 }
 
 // With lock_ held. A file that was ready and then refused is asked again when it has woken those who wait for

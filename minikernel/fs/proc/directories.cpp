@@ -205,7 +205,7 @@ class TaskDirectory final : public ProcessDirectory {
   }
 };
 
-enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap, kMem };
+enum class Kind { kText, kLink, kFd, kFdInfo, kTask, kPagemap, kClearRefs, kMem };
 
 struct Entry {
   const char* name;
@@ -235,6 +235,7 @@ constexpr Entry kEntries[] = {
     {"smaps", S_IFREG | 0444, Kind::kText, proc_smaps},
     {"smaps_rollup", S_IFREG | 0444, Kind::kText, proc_smaps_rollup},
     {"pagemap", S_IFREG | 0400, Kind::kPagemap},
+    {"clear_refs", S_IFREG | 0200, Kind::kClearRefs},
     {"oom_score", S_IFREG | 0444, Kind::kText, proc_zero},
     {"oom_score_adj", S_IFREG | 0644, Kind::kText, proc_oom_score_adj},
 };
@@ -255,10 +256,13 @@ Ref<Inode> make_entry(ProcessId id, unsigned index) {
     case Kind::kTask:
       return make<TaskDirectory>(id, file);
     case Kind::kPagemap:
+    case Kind::kClearRefs:
     case Kind::kMem:
       break;
   }
-  Ref<Inode> inode = entry.kind == Kind::kMem ? make_memory_of_process(id) : make_pagemap(id);
+  Ref<Inode> inode = entry.kind == Kind::kPagemap     ? make_pagemap(id)
+                     : entry.kind == Kind::kClearRefs ? make_clear_refs(id)
+                                                      : make_memory_of_process(id);
   if (inode) inode->number = process_inode_number(id, file);
   return inode;
 }

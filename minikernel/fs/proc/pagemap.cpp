@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // /proc/PID/pagemap: a 64-bit word for each page of the address space
-// (Documentation/admin-guide/mm/pagemap.rst). Offset and size of a read must be multiples of 8.
+// (Documentation/admin-guide/mm/pagemap.rst). Offset and size of a read must be multiples of 8. And
+// /proc/PID/clear_refs, which resets what it shows.
 #include "arch/x86_64/memory_layout.h"
 #include "fs/proc/proc.h"
 #include "lib/string.h"
@@ -32,13 +33,56 @@ class PageMap final : public Inode {
     }
     return static_cast<long>(wanted * 8);
   }
+  long ioctl(File&, unsigned command, uint64_t argument) override {
+    constexpr unsigned kPagemapScan = 0xc0606610;  // _IOWR('f', 16, struct pm_scan_arg)
+    if (command != kPagemapScan) return -EINVAL;
+    ProcessInfo info;
+    if (!process_info(id_.pid, id_.tid, info) || !info.mm) return -EINVAL;
+    return pagemap_scan(*info.mm, argument);
+  }
 
  private:
   ProcessId id_;
 };
 
+// What is written is a number: 1 to 3 clear accessed bits of all pages, of anonymous and of files' ones, 4
+// begins to look for writes, 5 takes the RSS for its peak.
+class ClearRefs final : public Inode {
+ public:
+  explicit ClearRefs(ProcessId id) : Inode(S_IFREG | 0200), id_(id) { file_system = FileSystem::kProc; }
+  long write(File&, uint64_t, UserBuffer buffer) override {
+    char text[13] = {};
+    if (!copy_from_user(text, buffer.address, min(buffer.size, sizeof(text) - 1))) return -EFAULT;
+    const char* digits = text;
+    while (*digits == ' ' || *digits == '\t' || *digits == '\n') ++digits;
+    size_t length = strlen(digits);
+    while (length > 0 && (digits[length - 1] == ' ' || digits[length - 1] == '\n')) --length;
+    if (length > 1 && *digits == '+') ++digits, --length;
+    int type = 0;
+    for (size_t i = 0; i < length; ++i) {
+      if (digits[i] < '0' || digits[i] > '9') return -EINVAL;
+      if (type < 1000) type = type * 10 + (digits[i] - '0');
+    }
+    if (type < 1 || type > 5) return -EINVAL;
+    ProcessInfo info;
+    if (!process_info(id_.pid, id_.tid, info)) return -ESRCH;
+    if (info.mm) clear(*info.mm, type);
+    return static_cast<long>(buffer.size);
+  }
+
+ private:
+  static void clear(AddressSpace& mm, int type) {
+    if (type == 4) return mm.clear_soft_dirty_bits();
+    if (type == 5) return mm.reset_max_rss();
+    mm.clear_accessed_bits(type != 3, type != 2);
+  }
+
+  ProcessId id_;
+};
+
 }  // namespace
 
+Ref<Inode> make_clear_refs(ProcessId id) { return make<ClearRefs>(id); }
 Ref<Inode> make_pagemap(ProcessId id) { return make<PageMap>(id); }
 
 }  // namespace mk

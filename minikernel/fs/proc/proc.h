@@ -50,6 +50,9 @@ long proc_oom_score_adj(const ProcessInfo& info, TextBuffer& out);
 long proc_zero(const ProcessInfo& info, TextBuffer& out);  // "0\n"
 
 Ref<Inode> make_pagemap(ProcessId id);
+Ref<Inode> make_clear_refs(ProcessId id);
+// The PAGEMAP_SCAN ioctl, whose argument is at `address` (pagemap_scan.cpp).
+long pagemap_scan(AddressSpace& mm, uint64_t address);
 Ref<Inode> make_memory_of_process(ProcessId id);
 
 // Puts the files about the machine into /proc.

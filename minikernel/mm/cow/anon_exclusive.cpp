@@ -49,7 +49,10 @@ class AnonExclusiveCow final : public ClassicalCow {
     if (now.special() || !is_anonymous(frame_descriptor(now.pfn()))) return follow & kFollLongterm;
     return !is_exclusive(frame_descriptor(now.pfn()));
   }
-  bool may_write_forced(Pte now, bool) const override { return writable_at_once(now); }
+  // can_follow_write_pte()
+  bool may_write_forced(Pte now, bool) const override {
+    return writable_at_once(now) && !now.has(Pte::kUffdWp) && now.has(Pte::kSoftDirty);
+  }
 
  protected:
   bool needs_copy_for_pins(const AddressSpace& mm, const FrameDescriptor& frame) const override {

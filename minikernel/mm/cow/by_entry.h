@@ -22,8 +22,10 @@ class EntryCow : public CowPolicy {
   void map_file(Pfn) const override {}
   void unmap(Pte) const override {}
   bool writable_at_once(Pte now) const override { return now.exclusive(); }
-  bool owns(Pte now) const override { return now.exclusive() && !now.has(Pte::kPin); }
-  bool stays_soft_dirty(Pte now) const override { return now.has(Pte::kPinWrite); }
+  bool owns(Pte now) const override {
+    return now.exclusive() && !(now.has(Pte::kPin) && is_pinned(now.pfn()));
+  }
+  bool stays_soft_dirty(Pte now) const override { return now.has(Pte::kPinWrite) && is_pinned(now.pfn()); }
   // Off the fault's path: the frame's count is not touched before the fault is over.
   void drop_copied(Pfn pfn) const override { frame_put_later(pfn); }
 

@@ -18,9 +18,13 @@ class PinnedPages : public RefCounted {
  public:
   // -EFAULT when one of the pages cannot be had, -ENOMEM; then none is taken.
   static Result<Ref<PinnedPages>> take(AddressSpace& mm, uint64_t address, size_t bytes, unsigned flags);
+  // As many of them as can be had; an error when there is none.
+  static Result<Ref<PinnedPages>> take_some(AddressSpace& mm, uint64_t address, size_t bytes, unsigned flags);
   PinnedPages(uint64_t address, size_t bytes) : address_(address), size_(bytes) {}
   ~PinnedPages();
 
+  size_t taken() const { return taken_; }  // pages
+  const PageRef& at(size_t index) const { return page(index); }
   bool contains(uint64_t address, size_t bytes) const {
     return address >= address_ && bytes <= size_ && address - address_ <= size_ - bytes;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fs/io_uring/pinned_pages.h"
+#include "fs/pinned_pages.h"
 
 #include <asm/errno.h>
 
@@ -14,6 +14,15 @@ Result<Ref<PinnedPages>> PinnedPages::take(AddressSpace& mm, uint64_t address, s
   Ref<PinnedPages> pages = make<PinnedPages>(address, bytes);
   if (!pages) return Errno{ENOMEM};
   if (long error = pages->take_all(mm, flags); error < 0) return Errno{static_cast<int>(-error)};
+  return pages;
+}
+
+Result<Ref<PinnedPages>> PinnedPages::take_some(AddressSpace& mm, uint64_t address, size_t bytes,
+                                                unsigned flags) {
+  Ref<PinnedPages> pages = make<PinnedPages>(address, bytes);
+  if (!pages) return Errno{ENOMEM};
+  long error = pages->take_all(mm, flags);
+  if (error < 0 && pages->taken_ == 0) return Errno{static_cast<int>(-error)};
   return pages;
 }
 
