@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Sessions and their terminal: who has it, which group is in the foreground, what becomes of the others that read,
-// set or change it, ^C ^\ ^Z, and what is left when the leader ends.
+// Sessions and their terminal: who has it, which group is in the foreground, what becomes of the others that
+// read, set or change it, ^C ^\ ^Z, and what is left when the leader ends.
 //
 // In the emulator the terminal is the console, and what is typed comes from standard input. On Linux it is a
 // pseudo terminal, and this program types on its other side what it reads from standard input.
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
@@ -185,16 +184,15 @@ static void background(void) {
 static volatile sig_atomic_t caught_signals[65];
 static void count_signal(int signal) { caught_signals[signal]++; }
 
-// Takes SIGINT and SIGQUIT whenever they come, and is stopped by SIGTSTP; what was typed before each of them is dropped.
+// Takes SIGINT and SIGQUIT whenever they come, and is stopped by SIGTSTP; what was typed before each of them
+// is dropped.
 static void be_interrupted(void) {
   struct sigaction action = {.sa_handler = count_signal};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGQUIT, &action, NULL);
   sigset_t none;
   sigemptyset(&none);
-  struct pollfd entry = {terminal, POLLIN, 0};
-  while (caught_signals[SIGINT] == 0 || caught_signals[SIGQUIT] == 0)
-    CHECK_FAILS(ppoll(&entry, 1, NULL, &none), EINTR);
+  while (caught_signals[SIGINT] == 0 || caught_signals[SIGQUIT] == 0) sigsuspend(&none);
   say("SIGINT %d, SIGQUIT %d", (int)caught_signals[SIGINT], (int)caught_signals[SIGQUIT]);
   read_line();
 }

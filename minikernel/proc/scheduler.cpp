@@ -219,6 +219,14 @@ void make_idle_tasks() {
   }
 }
 
+bool nothing_runs() {
+  SpinlockGuard guard(lock);
+  if (first_in_queue != nullptr) return false;
+  for (unsigned i = 0; i < cpu_count(); ++i)
+    if (const PerCpu& one = cpu(i); one.idle != nullptr && !is_idle(one)) return false;
+  return true;
+}
+
 bool others_are_idle() {
   for (unsigned i = 0; i < cpu_count(); ++i) {
     const PerCpu& one = cpu(i);
