@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Sessions and their terminal: who has it, which group is in the foreground, what becomes of the others that read,
-// set or change it, ^C ^\ ^Z, and what is left when the leader ends.
+// Sessions and their terminal: who has it, which group is in the foreground, what becomes of the others that
+// read, set or change it, ^C ^\ ^Z, and what is left when the leader ends.
 //
 // In the emulator the terminal is the console, and what is typed comes from standard input. On Linux it is a
 // pseudo terminal, and this program types on its other side what it reads from standard input.
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
@@ -185,20 +184,20 @@ static void background(void) {
 static volatile sig_atomic_t caught_signals[65];
 static void count_signal(int signal) { caught_signals[signal]++; }
 
-// Waits with a read, which signals interrupt.
+// Takes SIGINT and SIGQUIT whenever they come, and is stopped by SIGTSTP; what was typed before each of them
+// is dropped.
 static void be_interrupted(void) {
   struct sigaction action = {.sa_handler = count_signal};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGQUIT, &action, NULL);
-  char line[100];
-  CHECK_FAILS(read(terminal, line, sizeof line), EINTR);
+  sigset_t none;
+  sigemptyset(&none);
+  while (caught_signals[SIGINT] == 0 || caught_signals[SIGQUIT] == 0) sigsuspend(&none);
   say("SIGINT %d, SIGQUIT %d", (int)caught_signals[SIGINT], (int)caught_signals[SIGQUIT]);
-  CHECK_FAILS(read(terminal, line, sizeof line), EINTR);
-  say("SIGINT %d, SIGQUIT %d", (int)caught_signals[SIGINT], (int)caught_signals[SIGQUIT]);
-  read_line();  // stops in between; what was typed before ^Z is dropped
+  read_line();
 }
 
-// Until the process sleeps in its read.
+// Until the process sleeps.
 static void wait_until_asleep(pid_t pid) {
   char path[40], text[100];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -218,6 +217,11 @@ static void typed_signals(void) {
   pid_t pid = checked_fork();
   if (pid == 0) {
     setpgid(0, 0);
+    sigset_t typed;
+    sigemptyset(&typed);
+    sigaddset(&typed, SIGINT);
+    sigaddset(&typed, SIGQUIT);
+    sigprocmask(SIG_BLOCK, &typed, NULL);
     pass_gate(go);
     be_interrupted();
     _exit(0);

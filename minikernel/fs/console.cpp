@@ -50,22 +50,22 @@ class Terminal {
   // With nothing else to run: somebody waits for input, or may be interrupted by it, and no timer is about to
   // go off.
   bool wants_input() {
-    bool may_interrupt = (settings.c_lflag & ISIG) && others_are_idle();
-    if ((readers_.empty() && !may_interrupt) || has_input()) {
+    if (!somebody_waits() || has_input()) {
       idle_since_ = kNever;
       return false;
     }
     if (idle_since_ == kNever) idle_since_ = now_ns();
     return now_ns() >= idle_since_ + kPatienceNs || !any_timer_before(now_ns() + kPatienceNs);
   }
-  // Takes what has come. True: somebody has been woken.
-  bool poll() {
+  // Takes what has come; `asked`: also when nobody waits for it any more. True: somebody has been woken.
+  bool poll(bool asked) {
     bool woken = false;
     int signal = 0;
     uart_start_reading();
     {
       SpinlockGuard guard(lock_);
-      for (int byte = 0; !ready() && signal == 0 && (byte = uart_try_get()) >= 0;)
+      bool wanted = asked || somebody_waits();
+      for (int byte = 0; wanted && !ready() && signal == 0 && (byte = uart_try_get()) >= 0;)
         signal = take(static_cast<uint8_t>(byte));
       woken = ready();
     }
@@ -105,6 +105,7 @@ class Terminal {
     return settings;
   }
 
+  bool somebody_waits() const { return !readers_.empty() || ((settings.c_lflag & ISIG) && nothing_runs()); }
   bool canonical() const { return settings.c_lflag & ICANON; }
   bool ready() const { return canonical() ? complete_ : size_ > first_ || complete_; }
 
@@ -159,7 +160,7 @@ class Console final : public Inode {
   long read(File& file, uint64_t, UserBuffer buffer) override {
     if (buffer.size == 0) return 0;
     long error = check_foreground(SIGTTIN);
-    if (error == 0 && file.nonblocking() && !terminal.has_input() && !terminal.poll()) return -EAGAIN;
+    if (error == 0 && file.nonblocking() && !terminal.has_input() && !terminal.poll(true)) return -EAGAIN;
     if (error == 0) error = terminal.wait();
     if (error < 0) return error;
     size_t done = 0;
@@ -223,7 +224,7 @@ class Console final : public Inode {
     return static_cast<short>(POLLOUT | POLLWRNORM | (terminal.has_input() ? POLLIN | POLLRDNORM : 0));
   }
   WaitQueue* poll_queue() override { return &terminal.readers(); }
-  void look_for_input() override { terminal.poll(); }
+  void look_for_input() override { terminal.poll(true); }
 
  private:
   // What only the foreground may do.
@@ -274,7 +275,7 @@ class Console final : public Inode {
 }  // namespace
 
 bool console_wants_input() { return terminal.wants_input(); }
-bool poll_console() { return terminal.poll(); }
+bool poll_console() { return terminal.poll(false); }
 
 Ref<Inode> make_console(uint64_t device) { return Ref<Inode>(make<Console>(device)); }
 

@@ -219,6 +219,14 @@ void make_idle_tasks() {
   }
 }
 
+bool nothing_runs() {
+  SpinlockGuard guard(lock);
+  if (first_in_queue != nullptr) return false;
+  for (unsigned i = 0; i < cpu_count(); ++i)
+    if (const PerCpu& one = cpu(i); one.idle != nullptr && !is_idle(one)) return false;
+  return true;
+}
+
 bool others_are_idle() {
   for (unsigned i = 0; i < cpu_count(); ++i) {
     const PerCpu& one = cpu(i);
@@ -236,7 +244,11 @@ void idle() {
     drain_dropped_frames();
     answer_tlb_requests();
     if (this_cpu().index == 0) end_when_init_has();
-    if (console_wants_input() && poll_console()) continue;
+    if (console_wants_input()) {
+      // Where input is not read on demand it may come at any time, and no interrupt tells of it.
+      if (!poll_console()) asm volatile("sti; pause; cli" : : : "memory");
+      continue;
+    }
     // STI lets no interrupt in before the next instruction is over: what came since schedule() looked ends
     // HLT.
     asm volatile("sti; hlt; cli" : : : "memory");

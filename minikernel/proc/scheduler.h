@@ -55,6 +55,8 @@ void reschedule_interrupt();
 void make_idle_tasks();
 [[noreturn]] void idle();
 
+// Whether no task runs or waits for a CPU.
+bool nothing_runs();
 // Whether every other CPU idles and has nothing left to do.
 bool others_are_idle();
 
