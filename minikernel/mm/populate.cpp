@@ -38,6 +38,7 @@ bool faults_for_writing(const Vma& vma, Populate why) {
 
 long AddressSpace::populate(uint64_t start, uint64_t end, Populate why) {
   for (uint64_t at = start; at < end;) {
+    if (at != start) let_others_run();
     MmapReadGuard guard(mmap_lock_);
     Vma* vma = vmas_.find_intersection(at, end);
     bool hole = vma == nullptr || vma->start > at;

@@ -18,8 +18,8 @@ bool reclaim_frames() {
 
 namespace {
 
-// How much is won by killing it (Linux's oom_badness): pages, and a thousandth of all for each point that the process
-// was given in oom_score_adj. Negative: never.
+// How much is won by killing it (Linux's oom_badness): pages, and a thousandth of all for each point that the
+// process was given in oom_score_adj. Negative: never.
 int64_t badness(const Process& process, const Task& task) {
   constexpr int kNever = -1000;
   if (process.oom_score_adj == kNever) return -1;
@@ -46,7 +46,7 @@ bool out_of_memory() {
       victim = process;
     }
   }
-  if (victim == nullptr) return false;
+  if (victim == nullptr) victim = current().process.raw();  // nobody may be killed, and somebody has to
   // The machine looks for this line (emu/cli/kernel_log.cpp).
   log("%s[%d]: out of memory: killed", victim->threads->name, victim->tgid);
   count_vm_event(VmEvent::kOomKill);

@@ -3,17 +3,22 @@
 
 #include <asm/errno.h>
 
+#include "proc/scheduler.h"
+
 namespace mk {
 namespace {
 
 // Calls copy(offset, bytes) for the parts of [user, user + bytes) that lie in one page each.
 template <typename Copy>
 long page_by_page(uint64_t user, size_t bytes, Copy copy) {
+  constexpr unsigned kPagesAtATime = 64;
+  unsigned pages = 0;
   size_t done = 0;
   while (done < bytes) {
     size_t part = min(bytes - done, 4096 - ((user + done) & 4095));
     if (!copy(done, part)) return done > 0 ? static_cast<long>(done) : -EFAULT;
     done += part;
+    if (++pages % kPagesAtATime == 0) let_others_run();
   }
   return static_cast<long>(done);
 }

@@ -153,7 +153,11 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
   if (good && !waits) ++task.minor_faults;
   if (result.outcome == FaultOutcome::kOutOfMemory) {
     // Somebody is killed, this task perhaps; if not, it tries again when that one has had its turn.
-    if (out_of_memory()) this_cpu().need_resched = true;
+    // A copy of the kernel's own is repeated from here, so that turn has to be now.
+    if (out_of_memory()) {
+      this_cpu().need_resched = true;
+      if (!from_user) let_others_run();
+    }
   } else if (!good && from_user) {
     // A program learns nothing about kernel addresses: all look protected (Linux's sanitize_error_code).
     bool kernel_address = address >= kUserEnd;

@@ -242,7 +242,7 @@ long exec_file(Task& task, File& opened, const char* path, const ArgumentBuffer&
   take_address_space(task, mm);
   vfork_is_done(task);
   take_handlers(task, handlers);
-  task.files = files;
+  take_files(task, files);
   __atomic_store_n(&task.process->has_executed, true, __ATOMIC_RELEASE);  // seen by who sees a pipe closed
   task.files->close_on_exec_all();
   task.set_name(path);

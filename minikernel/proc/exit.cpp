@@ -63,7 +63,7 @@ bool notify_parent(Process& child) {
     const SignalAction& action = parent->threads->handlers->action(SIGCHLD);
     nobody_waits = action.handler == 1 || (action.flags & SA_NOCLDWAIT);
   }
-  if (child.exit_signal != 0) {
+  if (child.exit_signal >= 1 && child.exit_signal <= kSignals) {
     siginfo_t info = child_info(child, end_code(child.exit_status), end_value(child.exit_status));
     info.si_signo = child.exit_signal;
     send_process_signal_locked(*parent, info);
@@ -76,7 +76,8 @@ bool notify_parent(Process& child) {
 Process* new_parent(const Process& dying) {
   for (Process* at = dying.parent; at != nullptr; at = at->parent)
     if (at->is_subreaper && at->thread_count > 0) return at;
-  return find_process(kInitPid);
+  Process* init = find_process(kInitPid);
+  return init != nullptr && init->thread_count > 0 ? init : nullptr;
 }
 
 // A process without a parent that wants to know is gone for good. The table's reference goes to the caller.
@@ -210,8 +211,8 @@ void do_exit(int status) {
   io_uring_task_ends(task);
   if (__atomic_load_n(&process.live_count, __ATOMIC_ACQUIRE) == 0) stop_interval_timers(process);
   exit_memory(task);
-  task.files.reset();
-  task.fs.reset();
+  take_files(task, nullptr);
+  take_place(task, nullptr);
   Process* gone = nullptr;
   bool is_init = process.tgid == kInitPid;
   int process_status = 0;

@@ -11,6 +11,7 @@ namespace {
 constexpr int kMaxPid =
     32768;  // Linux's pid_max; numbers above kReservedPids are used again when it is reached
 constexpr int kReservedPids = 300;
+constexpr unsigned kMaxProcesses = 8192;
 
 Process* first_process;  // by tgid
 unsigned processes;
@@ -110,7 +111,8 @@ int last_used_pid() { return last_pid; }
 uint64_t forks_so_far() { return forks; }
 
 int new_pid() {
-  if (tasks + 64 >= kMaxTasks) return 0;
+  // Zombies, too, have a number each.
+  if (tasks + 64 >= kMaxTasks || processes >= kMaxProcesses) return 0;
   for (int tries = 0; tries < kMaxPid; ++tries) {
     last_pid = last_pid + 1 < kMaxPid ? last_pid + 1 : kReservedPids;
     if (!pid_in_use(last_pid)) return last_pid;

@@ -92,6 +92,7 @@ class Process : public RefCounted {
   // Stopped by a signal (Linux's group stop), and what wait4 has not yet told of it.
   bool stopped = false;
   int stop_signal = 0;
+  uint32_t continues = 0;  // SIGCONTs so far: one that comes after a stop signal was taken undoes it
   bool stop_untold = false;
   bool continue_untold = false;
   WaitQueue continued;
@@ -104,6 +105,7 @@ class Process : public RefCounted {
   Limit limits[RLIM_NLIMITS];
   int oom_score_adj = 0;             // -1000 (never killed for lack of memory) to 1000
   char name[16] = {};                // of its last thread, for a zombie
+  Spinlock interval_lock;            // of starting and stopping these; before timers' lists
   IntervalTimer interval_timers[3];  // ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF
   PosixTimer* posix_timers = nullptr;
   int next_posix_timer = 0;

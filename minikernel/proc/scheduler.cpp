@@ -93,6 +93,7 @@ void put_on(Task& next, PerCpu& cpu) {
     enter_lazy_tlb();
     return;
   }
+  cpu.settled = false;
   cpu.kernel_stack = cpu.tables.tss.rsp[0] = next.kernel_stack;
   load_page_table(next.mm ? &next.mm->page_table() : nullptr);
   fpu_restore(next.fpu);
@@ -101,7 +102,9 @@ void put_on(Task& next, PerCpu& cpu) {
 }
 
 void take_off(Task& task) {
-  task.run_ns += now_ns() - task.switched_in;
+  uint64_t now = now_ns();
+  task.run_ns += now - task.switched_in;
+  task.switched_in = now;  // what run_time_ns() adds until the switch is over
   if (&task != this_cpu().idle && task.state != RunState::kDead) fpu_save(task.fpu);
 }
 
@@ -146,6 +149,27 @@ void kick_task(Task& task) {
   } else if (task.on_cpu && task.cpu != this_cpu().index) {
     apic_send_interrupt(cpu(task.cpu).apic_id, kRescheduleVector);
   }
+}
+
+void set_affinity(Task& task, uint64_t cpus) {
+  SpinlockGuard guard(lock);
+  task.affinity = cpus;
+  if (task.queued) return tell_a_cpu(task);
+  if (!task.on_cpu || (cpus & bit(task.cpu))) return;
+  cpu(task.cpu).need_resched = true;
+  if (task.cpu != this_cpu().index) apic_send_interrupt(cpu(task.cpu).apic_id, kRescheduleVector);
+}
+
+uint64_t running_cpus() {
+  uint64_t cpus = 0;
+  for (unsigned i = 0; i < cpu_count(); ++i)
+    if (cpu(i).idle != nullptr) cpus |= bit(i);
+  return cpus;
+}
+
+void let_others_run() {
+  asm volatile("sti; nop; cli" : : : "memory");
+  schedule_if_needed();
 }
 
 void going_to_sleep() { __atomic_store_n(&current().state, RunState::kSleeping, __ATOMIC_SEQ_CST); }
@@ -230,9 +254,7 @@ bool nothing_runs() {
 bool others_are_idle() {
   for (unsigned i = 0; i < cpu_count(); ++i) {
     const PerCpu& one = cpu(i);
-    if (&one == &this_cpu() || one.idle == nullptr) continue;
-    if (__atomic_load_n(&one.current, __ATOMIC_ACQUIRE) != one.idle ||
-        __atomic_load_n(&one.dropped.count, __ATOMIC_ACQUIRE) != 0)
+    if (&one != &this_cpu() && one.idle != nullptr && !__atomic_load_n(&one.settled, __ATOMIC_ACQUIRE))
       return false;
   }
   return true;
@@ -243,6 +265,7 @@ void idle() {
     schedule();
     drain_dropped_frames();
     answer_tlb_requests();
+    __atomic_store_n(&this_cpu().settled, true, __ATOMIC_RELEASE);
     if (this_cpu().index == 0) end_when_init_has();
     if (console_wants_input()) {
       // Where input is not read on demand it may come at any time, and no interrupt tells of it.

@@ -36,6 +36,11 @@ void wake_task(Task& task);
 // runs user code.
 void kick_task(Task& task);
 
+// Where a task may run (bit n: CPU n); it leaves a CPU that it may no longer use. And which CPUs run tasks at
+// all.
+void set_affinity(Task& task, uint64_t cpus);
+uint64_t running_cpus();
+
 // The running task sleeps at the next schedule(), unless it is woken before; see wait_queue.h.
 void going_to_sleep();
 void not_going_to_sleep();
@@ -57,7 +62,10 @@ void make_idle_tasks();
 
 // Whether no task runs or waits for a CPU.
 bool nothing_runs();
-// Whether every other CPU idles and has nothing left to do.
+// Between pages of long work, without a spinlock: lets interrupts in and gives the CPU away when it is due.
+void let_others_run();
+
+// Whether every other CPU idles and has given back what its last task left.
 bool others_are_idle();
 
 }  // namespace mk

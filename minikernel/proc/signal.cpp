@@ -138,7 +138,7 @@ void tell_parent_locked(Process& process, int code, int status) {
 
 void stop_process(Process& process, int number) {
   SpinlockGuard guard(tasks_lock);
-  if (process.group_exit) return;
+  if (process.group_exit || process.continues != current().signals.continues_seen) return;
   process.stopped = true;
   process.stop_signal = number;
   process.stop_untold = true;
@@ -201,6 +201,7 @@ bool is_ignored_by(const Task& task, int number) {
 }
 
 void effects_of_sending(Process& process, int number) {
+  if (number == SIGCONT) ++process.continues;
   if (number == SIGCONT || number == SIGKILL) {
     for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread)
       drop_pending(thread->signals.pending, kStopsByDefault);
@@ -320,6 +321,7 @@ int take_signal(Task& task, SignalSet wanted, siginfo_t& info) {
     if (number == 0) return 0;
     bool own = task.signals.pending.set & signal_bit(number);
     info = dequeue(own ? task.signals.pending : task.process->pending, number);
+    task.signals.continues_seen = task.process->continues;
   }
   if (info.si_code == SI_TIMER) posix_timer_delivered(info);
   return number;

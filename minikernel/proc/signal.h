@@ -53,7 +53,8 @@ struct PendingSignals {
 struct SignalState {
   SignalSet blocked = 0;
   PendingSignals pending;
-  SignalSet awaited = 0;  // sigtimedwait waits for these, blocked as they are
+  uint32_t continues_seen = 0;  // Process::continues when the last signal was taken
+  SignalSet awaited = 0;        // sigtimedwait waits for these, blocked as they are
   uint64_t alternate_stack = 0;
   uint64_t alternate_size = 0;
   uint32_t alternate_flags = SS_DISABLE;

@@ -161,8 +161,11 @@ long do_rt_sigreturn(TrapFrame& frame) {
     if (fp_address == 0) {
       fpu_init(task.fpu);
     } else {
-      good = copy_from_user(&task.fpu, fp_address, kFpStateSize);
-      if (!good) fpu_init(task.fpu);
+      // Not into the task's own: should the copy sleep, that is where the state in the CPU goes.
+      FpuState restored;
+      good = copy_from_user(&restored, fp_address, kFpStateSize);
+      if (!good) fpu_init(restored);
+      task.fpu = restored;
     }
     fpu_sanitize(task.fpu);
     fpu_restore(task.fpu);

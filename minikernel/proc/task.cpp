@@ -23,4 +23,14 @@ uint64_t Task::run_time_ns() const {
   return run_ns + (__atomic_load_n(&on_cpu, __ATOMIC_RELAXED) ? now_ns() - switched_in : 0);
 }
 
+void take_files(Task& task, Ref<FileTable> files) {
+  SpinlockGuard guard(tasks_lock);
+  task.files.swap(files);
+}
+
+void take_place(Task& task, Ref<FileSystemContext> fs) {
+  SpinlockGuard guard(tasks_lock);
+  task.fs.swap(fs);
+}
+
 }  // namespace mk

@@ -116,6 +116,11 @@ struct Task : public RefCounted {
   int exit_signal = 0;  // what its process's parent gets when the process ends
 };
 
+// Gives the running task other files or another place among them. Whoever looks at a task from outside takes
+// what it refers to under tasks_lock, so the old ones are dropped after that.
+void take_files(Task& task, Ref<FileTable> files);
+void take_place(Task& task, Ref<FileSystemContext> fs);
+
 // The task that runs on this CPU.
 inline Task& current() { return *this_cpu().current; }
 

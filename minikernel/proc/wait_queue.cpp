@@ -25,12 +25,14 @@ void WaitQueue::wake() {
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) wake_task(waiter->task_);
 }
 
-bool must_wake(Sleep kind) {
+void ends_sleep_for(Sleep kind) {
   Task& task = current();
   task.ends_for_signal = kind == Sleep::kInterruptible;
   task.ends_for_kill = kind == Sleep::kKillable;
-  // Either the sender of a signal sees these, or we see its signal (kick_task()).
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+bool must_wake(Sleep kind) {
+  const Task& task = current();
   return (kind == Sleep::kInterruptible && signal_pending(task)) ||
          (kind == Sleep::kKillable && kill_pending(task));
 }

@@ -56,6 +56,8 @@ enum class Sleep {
   kDeaf,           // ends for what it waits for only
 };
 
+// Tells who sends signals which of them end the running task's next sleep; before going_to_sleep().
+void ends_sleep_for(Sleep kind);
 // Whether a sleep of this kind has to end for a signal of the running task.
 bool must_wake(Sleep kind);
 
@@ -80,6 +82,7 @@ long sleep_until(WaitQueue& queue, Condition condition, Sleep kind = Sleep::kInt
   Waiter waiter(queue);
   SleepTimer timer(end);
   while (true) {
+    ends_sleep_for(kind);  // the condition may have slept, too
     going_to_sleep();
     long result = condition() ? 0 : must_wake(kind) ? -kRestartSys : timer.over() ? -ETIMEDOUT : 1;
     if (result <= 0) {

@@ -107,7 +107,7 @@ long sys_close_range(unsigned first, unsigned last, unsigned flags) {
   if (flags & CLOSE_RANGE_UNSHARE) {
     Ref<FileTable> own = current().files->clone();
     if (!own) return -ENOMEM;
-    current().files = own;
+    take_files(current(), own);
   }
   if (flags & CLOSE_RANGE_CLOEXEC) {
     current().files->set_close_on_exec_range(first, last);

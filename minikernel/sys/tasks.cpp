@@ -78,20 +78,14 @@ long sys_sched_getaffinity(int pid, unsigned size, UserAddress mask) {
 long sys_sched_setaffinity(int pid, unsigned size, UserAddress mask) {
   uint64_t cpus = 0;
   if (!copy_from_user(&cpus, mask, min(size, static_cast<unsigned>(sizeof(cpus))))) return -EFAULT;
-  if ((cpus & ((1ul << cpu_count()) - 1)) == 0) return -EINVAL;
-  bool moves = false;
+  if ((cpus & running_cpus()) == 0) return -EINVAL;
   {
     SpinlockGuard guard(tasks_lock);
     Task* task = pid == 0 ? &current() : find_task(pid);
     if (task == nullptr) return -ESRCH;
-    task->affinity = cpus;
-    if (task == &current()) {
-      moves = !(cpus >> this_cpu().index & 1);
-    } else {
-      kick_task(*task);
-    }
+    set_affinity(*task, cpus);
   }
-  if (moves) yield();
+  schedule_if_needed();
   return 0;
 }
 
@@ -111,9 +105,8 @@ long sys_unshare(uint64_t flags) {
   Ref<FileSystemContext> fs = flags & CLONE_FS ? make<FileSystemContext>(*task.fs) : task.fs;
   Ref<FileTable> files = flags & CLONE_FILES && task.files->is_shared() ? task.files->clone() : task.files;
   if (!fs || !files) return -ENOMEM;
-  SpinlockGuard guard(tasks_lock);
-  task.fs.swap(fs);
-  task.files.swap(files);
+  take_place(task, fs);
+  take_files(task, files);
   return 0;
 }
 

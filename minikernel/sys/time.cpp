@@ -65,7 +65,9 @@ namespace {
 long sleep_on(Task& task) {
   uint64_t end = task.restart_arguments[0];
   WaitQueue nobody;
-  if (sleep_until(nobody, [] { return false; }, Sleep::kInterruptible, end) == -ETIMEDOUT) return 0;
+  if (sleep_until(
+          nobody, [] { return false; }, Sleep::kInterruptible, end) == -ETIMEDOUT)
+    return 0;
   uint64_t left = now_ns() < end ? end - now_ns() : 0;
   if (task.restart_arguments[1] != 0 && !put_user(task.restart_arguments[1], to_time_spec(left)))
     return -EFAULT;
@@ -135,7 +137,7 @@ uint64_t clock_of(const IntervalTimer& timer) {
 uint64_t next_look(const IntervalTimer& timer, uint64_t clock) {
   constexpr uint64_t kLeastNs = 100'000;
   if (timer.expires == kNever) return kNever;
-  if (timer.which == ITIMER_REAL) return timer.expires;
+  if (timer.which == ITIMER_REAL) return max(timer.expires, now_ns() + kLeastNs);
   return now_ns() + max(timer.expires - min(timer.expires, clock), kLeastNs);
 }
 
@@ -163,6 +165,7 @@ uint64_t time_left(const IntervalTimer& timer) {
 
 // Gives what was left.
 uint64_t set_interval_timer(int which, uint64_t value_ns, uint64_t interval_ns) {
+  SpinlockGuard one_at_a_time(current().process->interval_lock);
   IntervalTimer& timer = current().process->interval_timers[which];
   stop_timer(timer.timer);
   timer.process = current().process.raw();
@@ -175,7 +178,7 @@ uint64_t set_interval_timer(int which, uint64_t value_ns, uint64_t interval_ns) 
     timer.interval_ns = interval_ns;
     timer.timer.function = interval_timer_expires;
     timer.expires = value_ns != 0 ? clock + value_ns : kNever;
-    look = next_look(timer, clock);
+    look = timer.which == ITIMER_REAL ? timer.expires : next_look(timer, clock);
   }
   start_timer(timer.timer, look);
   return left;

@@ -32,6 +32,7 @@ struct PerCpu {
   Task* idle;
   bool need_resched;     // the running task is to give way before it returns to user code
   uint64_t slice_start;  // now_ns() when `current` got the CPU
+  bool settled;          // idles, and nothing is left of the task that ran before
   bool slice_armed;      // the timer will come when its slice is over
 
   CpuTlb tlb;
