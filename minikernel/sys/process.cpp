@@ -18,6 +18,8 @@
 namespace mk {
 namespace {
 
+constexpr uint64_t kRobustHeadSize = 24;  // struct robust_list_head
+
 // wait4's shape of an exit code.
 constexpr int exit_status(int code) { return (code & 0xff) << 8; }
 
@@ -201,10 +203,20 @@ long sys_set_tid_address(UserAddress address) {
 }
 
 long sys_set_robust_list(UserAddress head, uint64_t size) {
-  constexpr uint64_t kHeadSize = 24;
-  if (size != kHeadSize) return -EINVAL;
+  if (size != kRobustHeadSize) return -EINVAL;
   current().robust_list = head;
   return 0;
+}
+
+long sys_get_robust_list(int pid, UserAddress head_out, UserAddress size_out) {
+  uint64_t head = 0;
+  {
+    SpinlockGuard guard(tasks_lock);
+    const Task* task = pid == 0 ? &current() : find_task(pid);
+    if (task == nullptr) return -ESRCH;
+    head = task->robust_list;
+  }
+  return put_user(size_out, kRobustHeadSize) && put_user(head_out, head) ? 0 : -EFAULT;
 }
 
 long sys_arch_prctl(int option, uint64_t address) {

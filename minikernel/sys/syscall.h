@@ -197,6 +197,7 @@ long sys_waitid(int type, int id, UserAddress info, int options, UserAddress usa
 long sys_getrusage(int who, UserAddress out);
 long sys_set_tid_address(UserAddress address);
 long sys_set_robust_list(UserAddress head, uint64_t size);
+long sys_get_robust_list(int pid, UserAddress head, UserAddress size);
 long sys_arch_prctl(int option, uint64_t address);
 long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 // credentials.cpp

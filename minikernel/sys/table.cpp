@@ -185,6 +185,7 @@ constexpr Table make_table() {
   h[__NR_sched_getaffinity] = call<sys_sched_getaffinity>;
   h[__NR_set_tid_address] = call<sys_set_tid_address>;
   h[__NR_set_robust_list] = call<sys_set_robust_list>;
+  h[__NR_get_robust_list] = call<sys_get_robust_list>;
   h[__NR_arch_prctl] = call<sys_arch_prctl>;
   h[__NR_prctl] = call<sys_prctl>;
   h[__NR_futex] = call<sys_futex>;
