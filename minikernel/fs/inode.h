@@ -116,8 +116,6 @@ class Inode : public RefCounted {
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);
   // ENOMEM. May be called with a page-table lock held.
   virtual Result<Pfn> get_page(uint64_t index);
-  // The same without a reference of its own, 0 for both errors: only while nothing else can run.
-  Pfn page(uint64_t index);
   // The frame in the cache now, without a reference; 0 when there is none.
   virtual Pfn cached_page(uint64_t) const { return 0; }
   bool page_cached(uint64_t index) const { return cached_page(index) != 0; }
