@@ -3,7 +3,7 @@
 
 #include "arch/x86_64/clock.h"
 #include "lib/string.h"
-
+#include "mm/user_memory.h"
 namespace mk {
 
 Task::Task() {
@@ -21,6 +21,10 @@ void Task::set_name(const char* path) {
 
 uint64_t Task::run_time_ns() const {
   return run_ns + (__atomic_load_n(&on_cpu, __ATOMIC_RELAXED) ? now_ns() - switched_in : 0);
+}
+
+int Task::descriptor_limit() const {
+  return static_cast<int>(min(limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
 }
 
 }  // namespace mk

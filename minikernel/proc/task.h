@@ -53,6 +53,8 @@ struct Task : public RefCounted {
   Task();
 
   uint64_t limit(int resource) const { return process->limits[resource].soft; }
+  // The descriptors that it gets are below.
+  int descriptor_limit() const;
   void set_name(const char* path);
   uint64_t run_time_ns() const;  // so far
 

@@ -158,10 +158,7 @@ long sys_epoll_create1(int flags) {
   inode->device = kEpollDevice;
   Result<Ref<File>> file = open_nameless(inode, "anon_inode:[eventpoll]", O_RDWR);
   if (!file.ok()) return file.error();
-  int limit =
-      static_cast<int>(min(current().limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
-  Result<int> fd = current().files->install(*file, flags & O_CLOEXEC, 0, limit);
-  return fd.ok() ? *fd : fd.error();
+  return install(*file, flags & O_CLOEXEC);
 }
 
 long sys_epoll_create(int size) { return size <= 0 ? -EINVAL : sys_epoll_create1(0); }
