@@ -4,6 +4,7 @@
 #include "arch/x86_64/clock.h"
 #include "lib/string.h"
 #include "mm/user_memory.h"
+
 namespace mk {
 
 Task::Task() {

@@ -86,6 +86,8 @@ struct Task : public RefCounted {
   bool exiting = false;                   // in do_exit(): no fault waits for anybody
   uint64_t unimplemented_logged[8] = {};  // a bit for each system call that this program was told is missing
 
+  bool takes_no_faults = false;  // an access to user memory that needs one fails (get_user_if_present)
+
   bool nowait = false;  // its transfers do not wait (RWF_NOWAIT, io_uring)
   bool has_used_io_uring = false;
 
