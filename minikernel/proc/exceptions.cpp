@@ -178,6 +178,7 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
 }
 
 void return_to_user_work(TrapFrame& frame) {
+  close_dropped_files();
   schedule_if_needed();
   const Task& task = current();
   if (signal_pending(task) || task.signals.has_saved_mask || was_interrupted(frame)) deliver_signals(frame);

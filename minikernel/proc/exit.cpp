@@ -212,6 +212,7 @@ void do_exit(int status) {
   exit_memory(task);
   task.files.reset();
   task.fs.reset();
+  close_dropped_files();
   Process* gone = nullptr;
   bool is_init = process.tgid == kInitPid;
   int process_status = 0;

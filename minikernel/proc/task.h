@@ -63,6 +63,7 @@ struct Task : public RefCounted {
   char name[kNameSize] = {};
   Ref<AddressSpace> mm;  // empty: idle tasks, and from exit on
   Ref<FileTable> files;
+  DroppedFiles dropped_files;
   Ref<FileSystemContext> fs;
   Ref<Process> process;  // empty: idle tasks
   Ref<SignalHandlers> handlers;
