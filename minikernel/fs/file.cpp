@@ -3,12 +3,14 @@
 
 #include <linux/fcntl.h>
 
+#include "fs/epoll.h"
 #include "fs/flock.h"
 #include "proc/task.h"
 
 namespace mk {
 
 File::~File() {
+  epoll_forget(*this);
   flock_try(*this, LOCK_UN);
   inode().closed(*this);
   if (is_writer_) inode().put_write_access();

@@ -25,6 +25,8 @@
 
 namespace mk {
 
+struct EpollItem;
+
 // What a kind of file keeps for one open file.
 class OpenState : public RefCounted {
  public:
@@ -59,7 +61,8 @@ class File : public RefCounted {
   unsigned flags;  // O_* as F_GETFL shows them
   uint64_t position = 0;
   Mutex position_lock;
-  int flock_type = 8;  // LOCK_UN; guarded by fs/flock.cpp
+  EpollItem* epoll_items = nullptr;  // that watch it; guarded by fs/epoll.cpp
+  int flock_type = 8;                // LOCK_UN; guarded by fs/flock.cpp
 
  private:
   friend class DroppedFiles;

@@ -30,6 +30,7 @@
 namespace mk {
 
 class Dentry;
+class Epoll;
 class File;
 class Pipe;
 class Ring;
@@ -77,6 +78,7 @@ class Inode : public RefCounted {
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
   virtual Pipe* pipe() { return nullptr; }                          // what it is an end of
   virtual Ring* io_ring() { return nullptr; }                       // whose file it is
+  virtual Epoll* epoll() { return nullptr; }                        // that it is
   virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
   virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
