@@ -431,6 +431,26 @@ static void epoll_sets(void) {
   say("epoll");
 }
 
+// A read that took pages and then met memory that is not there has made room all the same.
+static void reads_cut_short(void) {
+  struct Pipe pipe = make_pipe(0);
+  static char bytes[kCapacity];
+  CHECK_EQUAL(write(pipe.in, bytes, kCapacity), kCapacity);
+  pid_t pid = checked_fork();
+  if (pid == 0) {
+    CHECK_EQUAL(write(pipe.in, bytes, 10), 10);
+    _exit(0);
+  }
+  usleep(2000);
+  char* one_page = mmap(NULL, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(one_page != MAP_FAILED && munmap(one_page + kPage, kPage) == 0);
+  CHECK_EQUAL(read(pipe.out, one_page, 2 * kPage), kPage);
+  CHECK_EXITS(pid, 0);
+  CHECK(munmap(one_page, kPage) == 0);
+  close_pipe(pipe);
+  say("a read cut short wakes writers");
+}
+
 static short polled(int fd) {
   struct pollfd entry = {.fd = fd, .events = POLLIN};
   CHECK(poll(&entry, 1, 0) >= 0);
@@ -534,6 +554,7 @@ int main(void) {
   events();
   epoll_sets();
   epoll_in_epoll();
+  reads_cut_short();
   pipeline();
   return 0;
 }
