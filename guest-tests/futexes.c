@@ -172,6 +172,10 @@ static void wake_operation(void) {
   other_word = 6;
   CHECK_EQUAL(futex(&word, kFutexWakeOp | kLocal, 1, count_argument(1), &other_word, add_one_if_it_was_7), 0);
   CHECK_EQUAL(other_word, 7);
+  // The operand has twelve bits, with a sign.
+  const uint32_t subtract_one = (uint32_t)kAdd << 28 | kEqual << 24 | 0xfffu << 12;
+  CHECK_EQUAL(futex(&word, kFutexWakeOp | kLocal, 1, count_argument(1), &other_word, subtract_one), 0);
+  CHECK_EQUAL(other_word, 6);
   word = woken = 0;
   pthread_t thread = start(wait_once, NULL);
   long count;

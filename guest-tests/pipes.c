@@ -431,6 +431,66 @@ static void epoll_sets(void) {
   say("epoll");
 }
 
+// A read that took pages and then met memory that is not there has made room all the same.
+static void reads_cut_short(void) {
+  struct Pipe pipe = make_pipe(0);
+  static char bytes[kCapacity];
+  CHECK_EQUAL(write(pipe.in, bytes, kCapacity), kCapacity);
+  pid_t pid = checked_fork();
+  if (pid == 0) {
+    CHECK_EQUAL(write(pipe.in, bytes, 10), 10);
+    _exit(0);
+  }
+  usleep(2000);
+  char* one_page = mmap(NULL, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(one_page != MAP_FAILED && munmap(one_page + kPage, kPage) == 0);
+  CHECK_EQUAL(read(pipe.out, one_page, 2 * kPage), kPage);
+  CHECK_EXITS(pid, 0);
+  CHECK(munmap(one_page, kPage) == 0);
+  close_pipe(pipe);
+  say("a read cut short wakes writers");
+}
+
+static short polled(int fd) {
+  struct pollfd entry = {.fd = fd, .events = POLLIN};
+  CHECK(poll(&entry, 1, 0) >= 0);
+  return entry.revents;
+}
+
+// What was told and stays as it is ends no wait; a set is a file that can be polled, and be in another set.
+static void epoll_in_epoll(void) {
+  int inner = epoll_create1(0), outer = epoll_create1(0), event = eventfd(0, EFD_NONBLOCK), data;
+  uint64_t one = 1;
+  struct epoll_event wanted = {.events = EPOLLIN | EPOLLET, .data.fd = 1};
+  CHECK(epoll_ctl(inner, EPOLL_CTL_ADD, event, &wanted) == 0);
+  CHECK_EQUAL(polled(inner), 0);
+  CHECK_EQUAL(write(event, &one, 8), 8);
+  CHECK_EQUAL(polled(inner), POLLIN);
+  CHECK_EQUAL(ready(inner, -1, &data), 1);
+  CHECK_EQUAL(ready(inner, 5, &data), 0);  // sleeps
+  CHECK_EQUAL(polled(inner), 0);
+  wanted = (struct epoll_event){.events = EPOLLIN, .data.fd = 2};
+  CHECK(epoll_ctl(outer, EPOLL_CTL_ADD, inner, &wanted) == 0);
+  CHECK_FAILS(epoll_ctl(inner, EPOLL_CTL_ADD, outer, &wanted), ELOOP);
+  CHECK_EQUAL(ready(outer, 5, &data), 0);
+  pid_t pid = checked_fork();
+  if (pid == 0) {
+    usleep(2000);
+    CHECK_EQUAL(write(event, &one, 8), 8);
+    _exit(0);
+  }
+  CHECK_EQUAL(ready(outer, -1, &data), 1);
+  CHECK_EQUAL(data, 2);
+  CHECK_EQUAL(ready(inner, 0, &data), 1);
+  CHECK_EQUAL(ready(outer, 0, &data), 0);
+  CHECK_EXITS(pid, 0);
+  close(event);
+  close(inner);
+  CHECK_EQUAL(ready(outer, 0, &data), 0);
+  close(outer);
+  say("epoll in epoll");
+}
+
 static void be_stage(int stage, int input, int output, size_t all) {
   static uint8_t buffer[10000];
   size_t size = 1000u * (unsigned)(stage + 1) + 777, total = 0;
@@ -493,6 +553,8 @@ int main(void) {
   waits();
   events();
   epoll_sets();
+  epoll_in_epoll();
+  reads_cut_short();
   pipeline();
   return 0;
 }

@@ -55,7 +55,6 @@ class Dentry : public RefCounted {
   Dentry* parent_locked() { return parent_ ? parent_.raw() : this; }
   Dentry* find_child_locked(const char* name, size_t length) const;
   Dentry* first_child_locked() const { return first_child_; }
-  Dentry* next_sibling_locked() const { return next_sibling_; }
   bool is_below_locked(const Dentry& directory) const;  // or that directory itself
   const char* name_locked() const { return name_; }
   size_t name_length_locked() const { return name_length_; }

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // An open file: where it is in the tree, how it was opened, the position. Shared by the descriptors that
-// dup() and fork() make and by the areas that map it; the last reference closes it.
+// dup() and fork() make and by the areas that map it.
+//
+// The last reference closes it, though not on the spot: that may be anywhere, under a spinlock or mmap_lock,
+// and closing may take those itself and drop other files (a userfaultfd, a ring). The task that dropped it
+// closes it before it returns to user code or ends (Linux's delayed fput), one file after the other, so that
+// no chain of files is as deep as the kernel's stack. Whoever waits inside the kernel for what a close does
+// calls close_dropped_files() before.
 //
 // The position of a regular file or a directory belongs to one call at a time (PositionGuard, Linux's
 // f_pos_lock), which may sleep and touch user memory meanwhile. Pipes and devices have none.
@@ -19,6 +25,8 @@
 
 namespace mk {
 
+struct EpollItem;
+
 // What a kind of file keeps for one open file.
 class OpenState : public RefCounted {
  public:
@@ -34,6 +42,7 @@ class File : public RefCounted {
     inode().opened(*this);
   }
   ~File();
+  void last_reference_gone();  // by Ref
 
   Inode& inode() const { return dentry_->inode(); }
   Dentry& dentry() const { return *dentry_; }
@@ -52,14 +61,34 @@ class File : public RefCounted {
   unsigned flags;  // O_* as F_GETFL shows them
   uint64_t position = 0;
   Mutex position_lock;
-  int flock_type = 8;  // LOCK_UN; guarded by fs/flock.cpp
+  EpollItem* epoll_items = nullptr;  // that watch it; guarded by fs/epoll.cpp
+  int flock_type = 8;                // LOCK_UN; guarded by fs/flock.cpp
 
  private:
+  friend class DroppedFiles;
+
   Ref<Dentry> dentry_;
   const bool is_writer_;
+  File* next_dropped_ = nullptr;
   Spinlock lock_;  // guards state_
   Ref<OpenState> state_;
 };
+
+// Files of which a task has dropped the last reference, first come, first closed.
+class DroppedFiles {
+ public:
+  void add(File& file);
+  // Without a lock held. Inside itself it does nothing: the outer one goes on with what was added.
+  void close_all();
+
+ private:
+  File* first_ = nullptr;
+  File* last_ = nullptr;
+  bool closing_ = false;
+};
+
+// Of the running task.
+void close_dropped_files();
 
 // `own`: the call goes by the file's position, not by one of its own.
 class PositionGuard {

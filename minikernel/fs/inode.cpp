@@ -32,13 +32,6 @@ Result<Ref<Dentry>> Inode::jump() { return Errno{ENOENT}; }
 
 Result<Pfn> Inode::get_page(uint64_t) { panic("page of a file that cannot be mapped"); }
 
-Pfn Inode::page(uint64_t index) {
-  Result<Pfn> pfn = get_page(index);
-  if (!pfn.ok()) return 0;
-  frame_put(*pfn);  // the file's own reference is there
-  return *pfn;
-}
-
 long Inode::change_writers(int by) {
   int now = __atomic_load_n(&writers_, __ATOMIC_RELAXED);
   do {

@@ -30,6 +30,7 @@
 namespace mk {
 
 class Dentry;
+class Epoll;
 class File;
 class Pipe;
 class Ring;
@@ -77,6 +78,7 @@ class Inode : public RefCounted {
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
   virtual Pipe* pipe() { return nullptr; }                          // what it is an end of
   virtual Ring* io_ring() { return nullptr; }                       // whose file it is
+  virtual Epoll* epoll() { return nullptr; }                        // that it is
   virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
   virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
@@ -116,8 +118,6 @@ class Inode : public RefCounted {
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);
   // ENOMEM. May be called with a page-table lock held.
   virtual Result<Pfn> get_page(uint64_t index);
-  // The same without a reference of its own, 0 for both errors: only while nothing else can run.
-  Pfn page(uint64_t index);
   // The frame in the cache now, without a reference; 0 when there is none.
   virtual Pfn cached_page(uint64_t) const { return 0; }
   bool page_cached(uint64_t index) const { return cached_page(index) != 0; }

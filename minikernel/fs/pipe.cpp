@@ -68,18 +68,24 @@ long Pipe::read_by(bool nonblocking, size_t size, Copy copy) {
       MutexGuard guard(mutex_);
       bool was_full = full();
       bool packet = false;
-      while (done < size && !packet && !empty()) {
+      long error = 0;
+      bool cut_short = false;  // the program's memory took a part only
+      while (done < size && !packet && !cut_short && !empty()) {
         PipeSlot& first = slot(tail_);
         size_t part = min(size - done, static_cast<size_t>(first.length));
         long copied = copy(done, first.bytes(), part);
-        if (copied < 0) return done > 0 ? static_cast<long>(done) : copied;
+        if (copied < 0) {
+          error = copied;
+          break;
+        }
         done += static_cast<size_t>(copied);
         first.consume(static_cast<size_t>(copied));
         packet = first.is_packet;
         if (first.length == 0 || packet) drop_first();
-        if (static_cast<size_t>(copied) < part) return static_cast<long>(done);
+        cut_short = static_cast<size_t>(copied) < part;
       }
       if (was_full && !full()) changed_.wake();
+      if (error < 0 || cut_short) return done > 0 ? static_cast<long>(done) : error;
     }
     if (done > 0 || (empty() && !has_writers())) break;
     if (long waited = wait_for_data(nonblocking); waited < 0) return waited;

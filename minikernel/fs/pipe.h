@@ -48,7 +48,6 @@ class Pipe : public RefCounted {
   // These need the mutex. Changes are told by changed().wake().
   Mutex& mutex() { return mutex_; }
   uint32_t used() const { return head_ - tail_; }
-  uint32_t free_slots() const { return full() ? 0 : slot_count_ - used(); }
   PipeSlot& at(uint32_t index) { return slot(tail_ + index); }
   void push(const PipeSlot& filled);
   PipeSlot take_first();

@@ -296,8 +296,7 @@ long install_userfaultfd(const Ref<Userfaultfd>& context, unsigned access) {
   Result<Ref<File>> file = open_nameless(inode, "anon_inode:[userfaultfd]", access | nonblock);
   if (!file.ok()) return file.error();
   Task& task = current();
-  int limit = static_cast<int>(min(task.limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
-  Result<int> fd = task.files->install(*file, context->flags() & O_CLOEXEC, 0, limit);
+  Result<int> fd = task.files->install(*file, context->flags() & O_CLOEXEC, 0, task.descriptor_limit());
   return fd.ok() ? *fd : fd.error();
 }
 

@@ -2,8 +2,9 @@
 //
 // Objects with a reference count, and the pointer that counts. RefCounted is the base class; a new object has
 // one reference, which Ref<T>::adopt takes over. When the last Ref goes, the object is destroyed and its
-// memory given back by kfree. make<T>() builds one and gives an empty Ref when memory is out. The count is
-// atomic: objects are shared between CPUs.
+// memory given back by kfree; a class whose end cannot be anywhere has last_reference_gone(), which sees to
+// it that this happens later (fs/file.h). make<T>() builds one and gives an empty Ref when memory is out. The
+// count is atomic: objects are shared between CPUs.
 #pragma once
 
 #include <stddef.h>
@@ -80,8 +81,12 @@ class Ref {
   void reset() {
     T* object = release();
     if (object == nullptr || !object->RefCounted::put()) return;
-    object->~T();
-    kfree(object);
+    if constexpr (requires { object->last_reference_gone(); }) {
+      object->last_reference_gone();
+    } else {
+      object->~T();
+      kfree(object);
+    }
   }
   void swap(Ref& other) {
     T* object = object_;

@@ -18,7 +18,6 @@ class Spinlock {
     while (__atomic_exchange_n(&locked_, true, __ATOMIC_ACQUIRE))
       while (__atomic_load_n(&locked_, __ATOMIC_RELAXED)) spin_relax();
   }
-  bool try_lock() { return !__atomic_exchange_n(&locked_, true, __ATOMIC_ACQUIRE); }
   void unlock() { __atomic_store_n(&locked_, false, __ATOMIC_RELEASE); }
 
  private:

@@ -64,10 +64,7 @@ Pfn alloc_zeroed_frame() {
 
 bool frame_get(Pfn pfn) {
   KASSERT(pfn < frames_end);
-  if (in_descriptors) {
-    frame_get_many(pfn, 1);
-    return true;
-  }
+  if (in_descriptors) return frame_get_many(pfn, 1);
   uint16_t seen = __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED);
   do {
     KASSERT(seen != 0);
@@ -97,10 +94,16 @@ void frame_put(Pfn pfn) {
   if (before == 1) free_frame(pfn);
 }
 
-void frame_get_many(Pfn pfn, uint32_t count) {
+bool frame_get_many(Pfn pfn, uint32_t count) {
   KASSERT(in_descriptors && pfn < frames_end);
-  uint32_t before = __atomic_fetch_add(&frame_descriptor(pfn).references, count, __ATOMIC_RELAXED);
-  KASSERT(before != 0 && before < INT32_MAX - count);
+  uint32_t& references = frame_descriptor(pfn).references;
+  uint32_t seen = __atomic_load_n(&references, __ATOMIC_RELAXED);
+  do {
+    KASSERT(seen != 0);
+    if (seen >= INT32_MAX - count) return false;
+  } while (!__atomic_compare_exchange_n(&references, &seen, seen + count, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED));
+  return true;
 }
 
 void frame_put_many(Pfn pfn, uint32_t count) {

@@ -26,8 +26,8 @@ Pfn alloc_zeroed_frame();
 // One more reference; false when the count can hold no more. One fewer; the last one frees the frame.
 [[nodiscard]] bool frame_get(Pfn pfn);
 void frame_put(Pfn pfn);
-// Several at once, where counts are in descriptors (Linux's GUP_PIN_COUNTING_BIAS).
-void frame_get_many(Pfn pfn, uint32_t count);
+// Several at once or none, where counts are in descriptors (Linux's GUP_PIN_COUNTING_BIAS).
+[[nodiscard]] bool frame_get_many(Pfn pfn, uint32_t count);
 void frame_put_many(Pfn pfn, uint32_t count);
 void frame_put_later(Pfn pfn);
 // Drops what this CPU has put off.

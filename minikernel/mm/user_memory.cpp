@@ -4,6 +4,7 @@
 #include <asm/errno.h>
 
 #include "proc/scheduler.h"
+#include "proc/task.h"
 
 namespace mk {
 namespace {
@@ -24,6 +25,13 @@ long page_by_page(uint64_t user, size_t bytes, Copy copy) {
 }
 
 }  // namespace
+
+bool get_user_if_present(uint32_t& value, uint64_t user) {
+  current().takes_no_faults = true;
+  bool read = copy_from_user(&value, user, sizeof(value));
+  current().takes_no_faults = false;
+  return read;
+}
 
 long copy_out_some(uint64_t user, const void* source, size_t bytes) {
   const char* from = static_cast<const char*>(source);

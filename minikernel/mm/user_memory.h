@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // User memory as system calls use it. Everything checks that the range lies in user space, may take page
-// faults, and must be called without a spinlock held. The *_some functions stop at the first page that cannot
-// be touched and return how many bytes were done, or -EFAULT when none were - what Linux's read and write
-// families do.
+// faults, and must be called without a spinlock held, but for get_user_if_present(). The *_some functions
+// stop at the first page that cannot be touched and return how many bytes were done, or -EFAULT when none
+// were - what Linux's read and write families do.
 #pragma once
 
 #include <stddef.h>
@@ -34,5 +34,7 @@ template <typename T>
 bool put_user(uint64_t user, const T& value) {
   return copy_to_user(user, &value, sizeof(T));
 }
+// Takes no page fault: false when that would be needed (Linux's get_user under pagefault_disable()).
+bool get_user_if_present(uint32_t& value, uint64_t user);
 
 }  // namespace mk

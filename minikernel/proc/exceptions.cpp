@@ -139,6 +139,7 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
   Task& task = current();
   // By CPL, not by the error code's U/S: a program's segment load reads a descriptor table as the supervisor.
   bool from_user = frame.from_user();
+  if (!from_user && task.takes_no_faults) return false;
   Access access = frame.error_code & kErrorWrite   ? Access::kWrite
                   : frame.error_code & kErrorFetch ? Access::kFetch
                                                    : Access::kRead;
@@ -181,6 +182,7 @@ bool handle_page_fault(TrapFrame& frame, uint64_t address) {
 }
 
 void return_to_user_work(TrapFrame& frame) {
+  close_dropped_files();
   schedule_if_needed();
   const Task& task = current();
   if (signal_pending(task) || task.signals.has_saved_mask || was_interrupted(frame)) deliver_signals(frame);

@@ -213,6 +213,7 @@ void do_exit(int status) {
   exit_memory(task);
   take_files(task, nullptr);
   take_place(task, nullptr);
+  close_dropped_files();
   Process* gone = nullptr;
   bool is_init = process.tgid == kInitPid;
   int process_status = 0;

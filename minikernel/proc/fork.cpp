@@ -120,8 +120,7 @@ void copy_attributes(Task& child, const Task& parent, const CloneArguments& argu
 long open_pidfd(Task& child, Task& parent, uint64_t out, int& fd) {
   Result<Ref<File>> file = make_pid_fd(child.process, 0);
   if (!file.ok()) return file.error();
-  uint64_t limit = min(parent.limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles));
-  Result<int> installed = parent.files->install(*file, true, 0, static_cast<int>(limit));
+  Result<int> installed = parent.files->install(*file, true, 0, parent.descriptor_limit());
   if (!installed.ok()) return installed.error();
   fd = *installed;
   return put_user(out, fd) ? 0 : -EFAULT;

@@ -106,6 +106,26 @@ class TwoBuckets {
   Bucket& second_;
 };
 
+// With the locks of both.
+long move_waiters(Bucket& source, Bucket& target, const FutexKey& from, const FutexKey& to, uint32_t wake,
+                  uint32_t move) {
+  uint32_t done = 0;
+  FutexWaiter* next;
+  FutexWaiter* last = source.last;
+  for (FutexWaiter* waiter = source.first; waiter != nullptr && done - wake != move; waiter = next) {
+    next = waiter == last ? nullptr : waiter->next;
+    if (!(waiter->key == from)) continue;
+    if (done++ < wake) {
+      source.wake(*waiter);
+    } else {
+      source.remove(*waiter);
+      waiter->key = to;
+      target.add(*waiter);
+    }
+  }
+  return static_cast<long>(done);
+}
+
 }  // namespace
 
 long futex_wait(const FutexWait& wait) {
@@ -147,35 +167,26 @@ long futex_requeue(uint64_t word, uint64_t word2, uint32_t wake, uint32_t move, 
   FutexKey from, to;
   if (long error = key_of(word, is_private, from); error < 0) return error;
   if (long error = key_of(word2, is_private, to); error < 0) return error;
-  if (compare != nullptr) {
-    uint32_t now;
-    if (!get_user(now, word)) return -EFAULT;
-    if (now != *compare) return -EAGAIN;
-  }
   Bucket& source = bucket_of(from);
   Bucket& target = bucket_of(to);
-  TwoBuckets guard(source, target);
-  uint32_t done = 0;
-  FutexWaiter* next;
-  FutexWaiter* last = source.last;
-  for (FutexWaiter* waiter = source.first; waiter != nullptr && done - wake != move; waiter = next) {
-    next = waiter == last ? nullptr : waiter->next;
-    if (!(waiter->key == from)) continue;
-    if (done++ < wake) {
-      source.wake(*waiter);
-    } else {
-      source.remove(*waiter);
-      waiter->key = to;
-      target.add(*waiter);
+  while (true) {
+    uint32_t now;
+    {
+      TwoBuckets guard(source, target);
+      if (compare == nullptr) return move_waiters(source, target, from, to, wake, move);
+      // Under the locks: who comes to wait once the word has changed must not be moved.
+      if (get_user_if_present(now, word))
+        return now == *compare ? move_waiters(source, target, from, to, wake, move) : -EAGAIN;
     }
+    if (!get_user(now, word)) return -EFAULT;  // so that the page is there
   }
-  return static_cast<long>(done);
 }
 
 namespace {
 
 uint32_t apply(uint32_t operation, uint32_t old) {
-  uint32_t argument = operation >> 12 & 0xfff;
+  // Of 12 bits, with a sign.
+  auto argument = static_cast<uint32_t>(static_cast<int32_t>(operation << 8) >> 20);
   if (operation >> 28 & FUTEX_OP_OPARG_SHIFT) argument = 1u << (argument & 31);
   switch (operation >> 28 & 7) {
     case FUTEX_OP_SET:

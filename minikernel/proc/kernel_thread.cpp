@@ -13,6 +13,7 @@ unsigned running;
 void run_thread() {
   Task& task = current();
   task.thread_function(task.thread_argument);
+  close_dropped_files();
   task.handlers.reset();
   task.process.reset();
   __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);

@@ -3,6 +3,7 @@
 
 #include "arch/x86_64/clock.h"
 #include "lib/string.h"
+#include "mm/user_memory.h"
 
 namespace mk {
 
@@ -31,6 +32,10 @@ void take_files(Task& task, Ref<FileTable> files) {
 void take_place(Task& task, Ref<FileSystemContext> fs) {
   SpinlockGuard guard(tasks_lock);
   task.fs.swap(fs);
+}
+
+int Task::descriptor_limit() const {
+  return static_cast<int>(min(limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
 }
 
 }  // namespace mk

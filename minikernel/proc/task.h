@@ -53,6 +53,8 @@ struct Task : public RefCounted {
   Task();
 
   uint64_t limit(int resource) const { return process->limits[resource].soft; }
+  // The descriptors that it gets are below.
+  int descriptor_limit() const;
   void set_name(const char* path);
   uint64_t run_time_ns() const;  // so far
 
@@ -61,6 +63,7 @@ struct Task : public RefCounted {
   char name[kNameSize] = {};
   Ref<AddressSpace> mm;  // empty: idle tasks, and from exit on
   Ref<FileTable> files;
+  DroppedFiles dropped_files;
   Ref<FileSystemContext> fs;
   Ref<Process> process;  // empty: idle tasks
   Ref<SignalHandlers> handlers;
@@ -83,6 +86,8 @@ struct Task : public RefCounted {
   uint64_t minor_faults = 0;
   bool exiting = false;                   // in do_exit(): no fault waits for anybody
   uint64_t unimplemented_logged[8] = {};  // a bit for each system call that this program was told is missing
+
+  bool takes_no_faults = false;  // an access to user memory that needs one fails (get_user_if_present)
 
   bool nowait = false;  // its transfers do not wait (RWF_NOWAIT, io_uring)
   bool has_used_io_uring = false;

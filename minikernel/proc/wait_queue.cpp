@@ -6,7 +6,10 @@
 
 namespace mk {
 
-Waiter::Waiter(WaitQueue& queue) : queue_(queue), task_(current()) {
+Waiter::Waiter(WaitQueue& queue) : queue_(queue), task_(&current()) { join(); }
+Waiter::Waiter(WaitQueue& queue, WaitQueue& woken) : queue_(queue), woken_(&woken) { join(); }
+
+void Waiter::join() {
   SpinlockGuard guard(queue_.lock_);
   previous_ = queue_.last_;
   (previous_ != nullptr ? previous_->next_ : queue_.first_) = this;
@@ -19,10 +22,15 @@ Waiter::~Waiter() {
   (next_ != nullptr ? next_->previous_ : queue_.last_) = previous_;
 }
 
+void Waiter::wake() {
+  if (woken_ != nullptr) return woken_->wake();
+  wake_task(*task_);
+}
+
 void WaitQueue::wake() {
   SpinlockGuard guard(lock_);
   ++wakes_;
-  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) wake_task(waiter->task_);
+  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_) waiter->wake();
 }
 
 void ends_sleep_for(Sleep kind) {

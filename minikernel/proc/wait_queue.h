@@ -20,17 +20,23 @@ namespace mk {
 
 class WaitQueue;
 
-// One task in one queue; lives on the waiting task's stack.
+// One task in one queue; lives on the waiting task's stack. Or a queue in another one, which wakes it: never
+// in a circle, and a few in a row at most.
 class Waiter {
  public:
   explicit Waiter(WaitQueue& queue);  // of the running task
+  Waiter(WaitQueue& queue, WaitQueue& woken);
   ~Waiter();
   Waiter(const Waiter&) = delete;
 
  private:
   friend class WaitQueue;
+  void join();
+  void wake();
+
   WaitQueue& queue_;
-  Task& task_;
+  Task* task_ = nullptr;
+  WaitQueue* woken_ = nullptr;  // instead of a task
   Waiter* next_ = nullptr;
   Waiter* previous_ = nullptr;
 };

@@ -16,14 +16,10 @@ constexpr unsigned kOpenFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUN
                                 O_SYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW |
                                 O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE;
 
-int descriptor_limit() {
-  return static_cast<int>(min(current().limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
-}
-
 }  // namespace
 
 long install(Ref<File> file, bool close_on_exec, int lowest) {
-  Result<int> fd = current().files->install(file, close_on_exec, lowest, descriptor_limit());
+  Result<int> fd = current().files->install(file, close_on_exec, lowest, current().descriptor_limit());
   return fd.ok() ? *fd : fd.error();
 }
 
@@ -125,7 +121,7 @@ long sys_dup(int fd) {
 long sys_dup3(int from, int to, int flags) {
   if (flags & ~O_CLOEXEC) return -EINVAL;
   if (from == to) return -EINVAL;
-  if (to < 0 || to >= descriptor_limit()) return -EBADF;
+  if (to < 0 || to >= current().descriptor_limit()) return -EBADF;
   Ref<File> file = current().files->get(from);
   if (!file) return -EBADF;
   long error = current().files->replace(to, file, flags & O_CLOEXEC);
@@ -144,7 +140,7 @@ long sys_fcntl(int fd, unsigned command, uint64_t argument) {
   switch (command) {
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-      if (argument >= static_cast<uint64_t>(descriptor_limit())) return -EINVAL;
+      if (argument >= static_cast<uint64_t>(current().descriptor_limit())) return -EINVAL;
       return install(file, command == F_DUPFD_CLOEXEC, static_cast<int>(argument));
     case F_GETFD:
       return files.close_on_exec(fd) ? FD_CLOEXEC : 0;

@@ -176,15 +176,13 @@ long sys_pipe2(UserAddress out, int flags) {
   Result<PipeEnds> ends = make_pipe(static_cast<unsigned>(flags) & (O_NONBLOCK | O_DIRECT));
   if (!ends.ok()) return ends.error();
   FileTable& files = *current().files;
-  int limit =
-      static_cast<int>(min(current().limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
-  Result<int> reader = files.install(ends->reader, flags & O_CLOEXEC, 0, limit);
-  if (!reader.ok()) return reader.error();
-  Result<int> writer = files.install(ends->writer, flags & O_CLOEXEC, 0, limit);
-  const int numbers[2] = {*reader, writer.ok() ? *writer : -1};
-  if (writer.ok() && put_user(out, numbers)) return 0;
+  long reader = install(ends->reader, flags & O_CLOEXEC);
+  if (reader < 0) return reader;
+  long writer = install(ends->writer, flags & O_CLOEXEC);
+  const int numbers[2] = {static_cast<int>(reader), static_cast<int>(writer)};
+  if (writer >= 0 && put_user(out, numbers)) return 0;
   files.close(numbers[0]);
-  if (!writer.ok()) return writer.error();
+  if (writer < 0) return writer;
   files.close(numbers[1]);
   return -EFAULT;
 }
@@ -197,10 +195,7 @@ long sys_eventfd2(unsigned value, int flags) {
   Result<Ref<File>> file =
       make_event_fd(value, flags & kSemaphore, static_cast<unsigned>(flags) & O_NONBLOCK);
   if (!file.ok()) return file.error();
-  int limit =
-      static_cast<int>(min(current().limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles)));
-  Result<int> fd = current().files->install(*file, flags & O_CLOEXEC, 0, limit);
-  return fd.ok() ? *fd : fd.error();
+  return install(*file, flags & O_CLOEXEC);
 }
 
 long sys_eventfd(unsigned value) { return sys_eventfd2(value, 0); }

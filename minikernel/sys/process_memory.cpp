@@ -6,14 +6,13 @@
 #include <linux/uio.h>
 
 #include "arch/x86_64/memory_layout.h"
+#include "fs/transfer.h"
 #include "mm/gup.h"
 #include "proc/ptrace.h"
 #include "sys/syscall.h"
 
 namespace mk {
 namespace {
-
-constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
 
 // An array of struct iovec in the program's memory, walked from its first byte to its last.
 class UserVector {

@@ -6,13 +6,13 @@
 #include <linux/fcntl.h>
 #include <linux/uio.h>
 
+#include "fs/transfer.h"
 #include "sys/syscall.h"
 
 namespace mk {
 namespace {
 
 constexpr unsigned kAllFlags = kSpliceMove | kSpliceNonblock | kSpliceMore | kSpliceGift;
-constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
 
 unsigned with_mode_of(unsigned flags, const File& file) {
   return flags | (file.flags & O_NONBLOCK ? kSpliceNonblock : 0);

@@ -5,12 +5,12 @@
 #include <linux/fs.h>
 
 #include "fs/file.h"
+#include "fs/transfer.h"
 #include "sys/syscall.h"
 
 namespace mk {
 namespace {
 
-constexpr uint64_t kMaxTransfer = 0x7ffff000;  // Linux's MAX_RW_COUNT
 constexpr size_t kPart = 4096;
 
 // An end of a transfer: at an offset the caller gave, or at the file's own position.

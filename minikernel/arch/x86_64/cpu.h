@@ -53,11 +53,6 @@ inline uint64_t read_tsc() {
   return static_cast<uint64_t>(high) << 32 | low;
 }
 
-inline uint64_t read_cr0() {
-  uint64_t value;
-  asm volatile("mov %%cr0, %0" : "=r"(value));
-  return value;
-}
 inline uint64_t read_cr2() {
   uint64_t value;
   asm volatile("mov %%cr2, %0" : "=r"(value));
@@ -73,7 +68,6 @@ inline uint64_t read_cr4() {
   asm volatile("mov %%cr4, %0" : "=r"(value));
   return value;
 }
-inline void write_cr0(uint64_t value) { asm volatile("mov %0, %%cr0" : : "r"(value) : "memory"); }
 inline void write_cr3(uint64_t value) { asm volatile("mov %0, %%cr3" : : "r"(value) : "memory"); }
 inline void write_cr4(uint64_t value) { asm volatile("mov %0, %%cr4" : : "r"(value) : "memory"); }
 

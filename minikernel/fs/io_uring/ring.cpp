@@ -175,6 +175,7 @@ void Ring::remove(Request* request) {
 // given back before anybody can know.
 void Ring::post(Request* request, long result) {
   request->release();
+  close_dropped_files();
   bool silent = (request->sqe.flags & IOSQE_CQE_SKIP_SUCCESS) && !request->failed;
   bool kept = false;
   if (!silent) {
@@ -293,7 +294,7 @@ long Ring::cancel(const Match& match) {
   return count > 0 ? count : running ? -EALREADY : -ENOENT;
 }
 
-// Perhaps with an mmap_lock held (munmap): dropping a file may need one, so the thread does it.
+// The thread drops what is in flight: it may be looking at that right now.
 void Ring::close() {
   resources_.unregister_buffers();
   SpinlockGuard guard(lock_);

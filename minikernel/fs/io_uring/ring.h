@@ -9,10 +9,9 @@
 // come, in the order in which they were submitted. It has no user memory of its own: it writes by frames.
 //
 // Ends. A request is cancelled when its program asks for it, when the task that submitted it ends or executes
-// another program, and when the ring's file is closed. Closing may happen under locks: it is the thread that
-// drops files then, and ends; a ring without a thread has none. A request may keep alive the address space
-// that maps the ring, whose file keeps the request's ring alive: the end of its task is what breaks that
-// circle.
+// another program, and when the ring's file is closed. It is the thread that drops files then, and ends; a
+// ring without a thread has none. A request may keep alive the address space that maps the ring, whose file
+// keeps the request's ring alive: the end of its task is what breaks that circle.
 //
 // Locks, in this order: submit_mutex (sleeps); lock_, of the list in flight, under which files are asked
 // whether they are ready; post_lock_, of completions. User memory is touched under the first only.

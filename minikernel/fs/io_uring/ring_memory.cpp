@@ -134,6 +134,4 @@ void RingMemory::set_overflow(bool there_are) {
   }
 }
 
-void RingMemory::count_lost_completion() { write(kCqOverflow, read(kCqOverflow) + 1); }
-
 }  // namespace mk

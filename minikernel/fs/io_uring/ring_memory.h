@@ -55,7 +55,6 @@ class RingMemory {
   // False: there is no room.
   bool post(const io_uring_cqe& completion);
   void set_overflow(bool there_are);  // completions that wait for room
-  void count_lost_completion();
   bool events_disabled() const { return word(kCqFlags) & IORING_CQ_EVENTFD_DISABLED; }
 
  private:

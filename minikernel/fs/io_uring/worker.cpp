@@ -33,6 +33,7 @@ void Ring::work() {
     sleep_until(
         work_, [this] { return has_work(); }, Sleep::kDeaf, next_deadline());
     if (Request* request = take_ready()) run(request, true);
+    close_dropped_files();
     schedule_if_needed();
   }
   drop_all();

@@ -47,7 +47,7 @@ class ClassicalCow : public CowPolicy {
   ForkOf fork_page(AddressSpace& parent, uint64_t, Pte* entry, Pte& child) const override {
     Pfn pfn = read_pte(entry).pfn();
     if (needs_copy_for_pins(parent, frame_descriptor(pfn))) return ForkOf::kCopy;
-    share_frame(pfn);
+    if (!share_frame(pfn)) return ForkOf::kFull;
     Pte old = modify_pte(entry, [](Pte now) { return now.without(Pte::kWrite); });
     child = old.without(Pte::kWrite);
     return ForkOf::kShared;
@@ -59,8 +59,7 @@ class ClassicalCow : public CowPolicy {
     return after_fault && is_anonymous(frame_descriptor(now.pfn())) && now.has(Pte::kDirty);
   }
   long take_reference(AddressSpace& mm, const Vma&, Pte* entry, PageRef& ref) const override {
-    take(mm, read_pte(entry).pfn(), ref);
-    return 0;
+    return take(mm, read_pte(entry).pfn(), ref) ? 0 : -ENOMEM;
   }
   // gup_fast. Against fork and unmap it takes the page-table lock here, where Linux compares the entry once
   // more and has a sequence count.
@@ -69,8 +68,7 @@ class ClassicalCow : public CowPolicy {
     Pte now = read_pte(entry);
     if (!now.present() || now.special()) return false;
     if (ref.flags & kFollWrite ? !now.writable() : !has_fast_reading(now, ref.flags)) return false;
-    take(mm, now.pfn(), ref);
-    return true;
+    return take(mm, now.pfn(), ref);
   }
   void put_reference(const PageRef& ref) const override {
     frame_put_many(ref.pfn, ref.flags & kFollPin ? kPinBias : 1);
@@ -89,14 +87,16 @@ class ClassicalCow : public CowPolicy {
   static bool maybe_pinned(const AddressSpace& mm, const FrameDescriptor& frame) {
     return mm.has_pinned && is_anonymous(frame) && references(frame) >= kPinBias;
   }
-  static void share_frame(Pfn pfn) {
-    frame_get_many(pfn, 1);
+  static bool share_frame(Pfn pfn) {
+    if (!frame_get_many(pfn, 1)) return false;
     __atomic_fetch_add(&frame_descriptor(pfn).mapped, 1, __ATOMIC_RELAXED);
+    return true;
   }
-  static void take(AddressSpace& mm, Pfn pfn, PageRef& ref) {
+  static bool take(AddressSpace& mm, Pfn pfn, PageRef& ref) {
     if (ref.flags & kFollPin) mm.has_pinned = true;
-    frame_get_many(pfn, ref.flags & kFollPin ? kPinBias : 1);
+    if (!frame_get_many(pfn, ref.flags & kFollPin ? kPinBias : 1)) return false;
     ref.pfn = pfn;
+    return true;
   }
 
   static bool is_anonymous(const FrameDescriptor& frame) { return frame.flags & FrameDescriptor::kAnon; }
