@@ -53,6 +53,7 @@ Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal)
   process->has_terminal = parent.has_terminal;
   process->is_dumpable = parent.is_dumpable;
   process->no_huge_pages = parent.no_huge_pages;
+  process->oom_score_adj = parent.oom_score_adj;
   process->uids = parent.uids;
   process->gids = parent.gids;
   process->exit_signal = flags & CLONE_PARENT ? parent.exit_signal : exit_signal;
