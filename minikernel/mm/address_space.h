@@ -175,7 +175,7 @@ class AddressSpace : public RefCounted {
   void reset_max_rss();
   uint64_t heap_start() const { return start_brk_; }
   uint64_t heap_end() const { return brk_; }
-  uint64_t page_table_bytes();
+  uint64_t page_table_bytes() const { return page_table_.table_count() * kPageSize; }
 
   uint64_t total_pages() const { return total_pages_; }
   uint64_t locked_pages() const { return locked_pages_; }
