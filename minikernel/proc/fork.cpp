@@ -117,16 +117,36 @@ void copy_attributes(Task& child, const Task& parent, const CloneArguments& argu
   child.clear_child_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
 }
 
-// A descriptor of the child for its parent: there before the child is.
-long open_pidfd(Task& child, Task& parent, uint64_t out, int& fd) {
-  Result<Ref<File>> file = make_pid_fd(child.process, 0);
-  if (!file.ok()) return file.error();
-  uint64_t limit = min(parent.limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles));
-  Result<int> installed = parent.files->install(*file, true, 0, static_cast<int>(limit));
-  if (!installed.ok()) return installed.error();
-  fd = *installed;
-  return put_user(out, fd) ? 0 : -EFAULT;
-}
+// A descriptor of the child for its parent: the number before the child can run, the file when it is certain
+// that there is a child.
+class NewPidfd {
+ public:
+  explicit NewPidfd(FileTable& files) : files_(files) {}
+  ~NewPidfd() {
+    if (fd_ >= 0) files_.unreserve(fd_);
+  }
+  NewPidfd(const NewPidfd&) = delete;
+
+  long reserve(const Ref<Process>& child, const Task& parent, uint64_t out) {
+    Result<Ref<File>> file = make_pid_fd(child, 0);
+    if (!file.ok()) return file.error();
+    uint64_t limit = min(parent.limit(RLIMIT_NOFILE), static_cast<uint64_t>(FileTable::kMaxFiles));
+    Result<int> fd = files_.reserve(0, static_cast<int>(limit));
+    if (!fd.ok()) return fd.error();
+    file_ = *file;
+    fd_ = *fd;
+    return put_user(out, fd_) ? 0 : -EFAULT;
+  }
+  void install() {
+    if (fd_ >= 0) files_.install_reserved(fd_, file_, true);
+    fd_ = -1;
+  }
+
+ private:
+  FileTable& files_;
+  Ref<File> file_;
+  int fd_ = -1;
+};
 
 void link_to_parent(Process& child, Process& parent) {
   Process** link = &parent.first_child;
@@ -183,19 +203,19 @@ long clone_task(const CloneArguments& arguments) {
   if (!child) return -ENOMEM;
   child->kernel_stack = alloc_kernel_stack();
   int event = 0;
-  int pidfd = -1;
+  NewPidfd pidfd(*parent.files);
   long error = child->kernel_stack == 0 ? -ENOMEM : copy_resources(*child, parent, arguments);
   if (error == 0) {
     copy_registers(*child, parent, arguments);
     copy_attributes(*child, parent, arguments);
-    if (arguments.flags & CLONE_PIDFD) error = open_pidfd(*child, parent, arguments.pidfd, pidfd);
+    if (arguments.flags & CLONE_PIDFD) error = pidfd.reserve(child->process, parent, arguments.pidfd);
     if (error == 0) error = publish(*child, parent, arguments, event);
   }
   if (error < 0) {
-    if (pidfd >= 0) parent.files->close(pidfd);
     if (child->kernel_stack != 0) free_kernel_stack(child->kernel_stack);
     return error;
   }
+  pidfd.install();
   int pid = child->pid;
   if ((arguments.flags & CLONE_PARENT_SETTID)) put_user(arguments.parent_tid, pid);
   if ((arguments.flags & CLONE_CHILD_SETTID) &&
