@@ -48,9 +48,6 @@ Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal)
   Ref<Process> process = make<Process>();
   if (!process) return process;
   SpinlockGuard guard(tasks_lock);
-  process->group = parent.group;
-  process->session = parent.session;
-  process->has_terminal = parent.has_terminal;
   process->is_dumpable = parent.is_dumpable;
   process->no_huge_pages = parent.no_huge_pages;
   process->oom_score_adj = parent.oom_score_adj;
@@ -168,6 +165,10 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments, int& ev
   child.tgid = arguments.flags & CLONE_THREAD ? parent.tgid : child.pid;
   if (!(arguments.flags & CLONE_THREAD)) {
     child.process->tgid = child.tgid;
+    child.process->group = process.group;
+    child.process->session = process.session;
+    child.process->has_terminal = process.has_terminal;
+    child.process->pending.set = parent.signals.for_child;
     Process* real_parent = arguments.flags & CLONE_PARENT ? process.parent : &process;
     if (real_parent != nullptr) link_to_parent(*child.process, *real_parent);
     child.process->parent_thread = arguments.flags & CLONE_PARENT ? process.parent_thread : parent.pid;
@@ -196,6 +197,47 @@ void vfork_is_done(Task& task) {
   task.vfork_done.reset();
 }
 
+namespace {
+
+// What is pending now is dealt with first, so that it does not end up in the child half done; what is sent to
+// a group from now on is the child's as well (Linux's copy_process).
+class Forking {
+ public:
+  Forking(Task& parent, bool makes_process) : signals_(parent.signals) {
+    SpinlockGuard guard(tasks_lock);
+    interrupted_ = signal_pending(parent);
+    signals_.forks = makes_process && !interrupted_;
+    signals_.for_child = 0;
+  }
+  ~Forking() {
+    SpinlockGuard guard(tasks_lock);
+    signals_.forks = false;
+  }
+  Forking(const Forking&) = delete;
+  bool interrupted() const { return interrupted_; }
+
+ private:
+  SignalState& signals_;
+  bool interrupted_;
+};
+
+long make_child(Task& child, Task& parent, const CloneArguments& arguments, int& event) {
+  Forking forking(parent, !(arguments.flags & CLONE_THREAD));
+  if (forking.interrupted()) return -kRestartNoIntr;
+  if (long error = copy_resources(child, parent, arguments); error < 0) return error;
+  copy_registers(child, parent, arguments);
+  copy_attributes(child, parent, arguments);
+  NewPidfd pidfd(*parent.files);
+  if (arguments.flags & CLONE_PIDFD) {
+    if (long error = pidfd.reserve(child.process, parent, arguments.pidfd); error < 0) return error;
+  }
+  long error = publish(child, parent, arguments, event);
+  if (error == 0) pidfd.install();
+  return error;
+}
+
+}  // namespace
+
 long clone_task(const CloneArguments& arguments) {
   Task& parent = current();
   if (long error = check_flags(arguments.flags); error < 0) return error;
@@ -203,19 +245,11 @@ long clone_task(const CloneArguments& arguments) {
   if (!child) return -ENOMEM;
   child->kernel_stack = alloc_kernel_stack();
   int event = 0;
-  NewPidfd pidfd(*parent.files);
-  long error = child->kernel_stack == 0 ? -ENOMEM : copy_resources(*child, parent, arguments);
-  if (error == 0) {
-    copy_registers(*child, parent, arguments);
-    copy_attributes(*child, parent, arguments);
-    if (arguments.flags & CLONE_PIDFD) error = pidfd.reserve(child->process, parent, arguments.pidfd);
-    if (error == 0) error = publish(*child, parent, arguments, event);
-  }
+  long error = child->kernel_stack == 0 ? -ENOMEM : make_child(*child, parent, arguments, event);
   if (error < 0) {
     if (child->kernel_stack != 0) free_kernel_stack(child->kernel_stack);
     return error;
   }
-  pidfd.install();
   int pid = child->pid;
   if ((arguments.flags & CLONE_PARENT_SETTID)) put_user(arguments.parent_tid, pid);
   if ((arguments.flags & CLONE_CHILD_SETTID) &&
