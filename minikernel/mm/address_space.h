@@ -65,6 +65,7 @@ struct PageCounts {
   uint64_t private_clean = 0, private_dirty = 0, shared_clean = 0, shared_dirty = 0;
   uint64_t referenced = 0;
   uint64_t proportional = 0, proportional_dirty = 0;  // PSS: bytes
+  uint64_t locked = 0;                                // of them, in areas that are locked
   uint64_t resident() const { return anonymous + file + shmem; }
   void add(const PageCounts& other);
 };

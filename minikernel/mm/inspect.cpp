@@ -68,6 +68,7 @@ void PageCounts::add(const PageCounts& other) {
   referenced += other.referenced;
   proportional += other.proportional;
   proportional_dirty += other.proportional_dirty;
+  locked += other.locked;
 }
 
 PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
@@ -77,6 +78,7 @@ PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
     Pte now = read_pte(entry);
     if (now.maps_page() && !now.special()) count_page(counts, vma, now);  // markers are no swapped pages
   });
+  if (vma.flags & kVmLocked) counts.locked = counts.proportional;
   return counts;
 }
 
