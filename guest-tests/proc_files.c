@@ -166,6 +166,13 @@ static void counted_pages(void) {
   CHECK_EQUAL(smaps(self, memory, "Rss:"), 10);
   CHECK(madvise(memory, 4 * kPage, MADV_DONTNEED) == 0);
   CHECK_EQUAL(smaps(self, memory, "Rss:"), 6);
+  long locked = number_at(contents("/proc/self/status"), "VmLck:");
+  CHECK_EQUAL(smaps(self, memory, "Locked:"), 0);
+  CHECK(mlock(memory, 8 * kPage) == 0);
+  CHECK_EQUAL(smaps(self, memory, "Locked:"), 8);
+  CHECK_EQUAL(number_at(contents("/proc/self/status"), "VmLck:") - locked, 8 * 4);
+  CHECK(munlock(memory, 8 * kPage) == 0);
+  CHECK_EQUAL(number_at(contents("/proc/self/status"), "VmLck:"), locked);
   CHECK(munmap(memory - kPage, 66 * kPage) == 0);
 
   enum { kMany = 1000, kAbout = 200 };  // Linux keeps these counts roughly, for each CPU

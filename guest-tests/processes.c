@@ -4,6 +4,7 @@
 // does not get from its parent.
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/times.h>
 
 #include "children.h"
@@ -405,9 +406,71 @@ static void many(void) {
   say("%d children at once, %d one after the other", kAtOnce, kInTurn);
 }
 
+static void count_alarm(int signal) { (void)signal; }
+
+// fork never fails for a signal, whatever the handler's flags say.
+static void interrupted(void) {
+  enum { kPages = 2000 };
+  char* memory = map_anonymous(kPages * kPage, PROT_READ | PROT_WRITE);
+  memset(memory, 1, kPages * kPage);
+  struct sigaction action = {.sa_handler = count_alarm};
+  CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+  struct itimerval often = {{0, 300}, {0, 300}}, never = {0};
+  CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+  for (int i = 0; i < 20; i++) {
+    pid_t pid = checked_fork();
+    if (pid == 0) _exit(0);
+    while (waitpid(pid, NULL, 0) < 0) CHECK_EQUAL(errno, EINTR);
+  }
+  CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+  CHECK(munmap(memory, kPages * kPage) == 0);
+  say("forks between signals");
+}
+
+// A signal for a group reaches the child that one of it is just making.
+static void killed_while_forking(void) {
+  char* memory = map_anonymous(500 * kPage, PROT_READ | PROT_WRITE);
+  memset(memory, 1, 500 * kPage);
+  alarm(60);  // instead of waiting for one that was missed
+  for (int i = 0; i < 10; i++) {
+    struct Gate begun = make_gate();
+    pid_t pid = checked_fork();
+    if (pid == 0) {
+      CHECK(setpgid(0, 0) == 0);
+      open_gate(begun);
+      while (fork() == 0) continue;  // a chain: each has one child
+      while (true) pause();
+    }
+    pass_gate(begun);
+    usleep(1000 + 137 * (useconds_t)i);
+    CHECK(kill(-pid, SIGTERM) == 0);
+    CHECK_EQUAL(waitpid(pid, NULL, 0), pid);
+    // The end of the pipe: nobody of them is left.
+    char byte;
+    CHECK(close(begun.write_end) == 0);
+    CHECK_EQUAL(read(begun.read_end, &byte, 1), 0);
+    CHECK(close(begun.read_end) == 0);
+  }
+  alarm(0);
+  CHECK(munmap(memory, 500 * kPage) == 0);
+  say("killed while forking");
+}
+
 int main(void) {
-  static void (*const tests[])(void) = {exit_statuses, deaths,   waiting, no_children, stopped,   orphans,
-                                        groups,        sessions, vforked, usage,       inherited, many};
+  static void (*const tests[])(void) = {exit_statuses,
+                                        deaths,
+                                        waiting,
+                                        no_children,
+                                        stopped,
+                                        orphans,
+                                        groups,
+                                        sessions,
+                                        vforked,
+                                        usage,
+                                        inherited,
+                                        interrupted,
+                                        killed_while_forking,
+                                        many};
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) in_child(tests[i]);
   while (wait(NULL) > 0) continue;  // orphans, where we are process 1
   CHECK_EQUAL(errno, ECHILD);

@@ -71,6 +71,15 @@ static void moved_to(void) {
   write_byte(target + 7 * kPage, 1);
   unmap_apart(memory, 8);
   unmap_apart(target, 8);
+  // Over the start of the area that it comes from.
+  memory = map_apart(10, kReadWrite, kAnonymous);
+  fill_pages(memory, 10);
+  CHECK(mremap(memory + 5 * kPage, 2 * kPage, 2 * kPage, kTo, memory) == memory);
+  expect(memory, 2, 6);
+  expect(memory + 2 * kPage, 3, 3);
+  expect(memory + 7 * kPage, 3, 8);
+  CHECK(RAISES(read_byte(memory + 5 * kPage)) && RAISES(read_byte(memory + 6 * kPage)));
+  unmap_apart(memory, 10);
   say("moved to a place");
 }
 

@@ -283,6 +283,7 @@ static void test_write_protect(void) {
 }
 
 static void test_shmem(void) {
+  enum { kPunchHole = 1 | 2 };  // FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE: newer than some headers
   int file = memfd_create("test", 0);
   CHECK(file >= 0 && ftruncate(file, 4 * kPage) == 0);
   char* memory = mmap(NULL, 5 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
@@ -311,6 +312,18 @@ static void test_shmem(void) {
   CHECK(uffd_zero(fd, memory + 2 * kPage, kPage, 0) == 0);
   CHECK_EQUAL(memory[2 * kPage] + alias[2 * kPage], 0);
   CHECK_FAILS(uffd_copy(fd, memory + 4 * kPage, page, kPage, 0), EFAULT);  // beyond the end
+
+  // A hole takes what was filled in.
+  CHECK(fallocate(file, kPunchHole, 0, kPage) == 0);
+  reader = start_thread(thread_reads, memory);
+  uffd_fault(fd, 0, memory);
+  CHECK(uffd_copy(fd, memory, page, kPage, 0) == 0);
+  CHECK_EQUAL((uintptr_t)join_thread(reader), 6);
+  CHECK(fallocate(file, kPunchHole, kPage, kPage) == 0);  // by UFFDIO_CONTINUE
+  reader = start_thread(thread_reads, memory + kPage);
+  uffd_fault(fd, 0, memory + kPage);
+  CHECK(uffd_zero(fd, memory + kPage, kPage, 0) == 0);
+  CHECK_EQUAL((uintptr_t)join_thread(reader), 0);
 
   // Protection of a file's page outlives the mapping of the page.
   CHECK(uffd_unregister(fd, memory, 5 * kPage) == 0);  // registering for less would change nothing

@@ -16,7 +16,8 @@ Ref<FileTable> FileTable::clone() {
     if (chunk == nullptr) return nullptr;
     copy->chunks_[i] = chunk;
     SpinlockGuard guard(lock_);
-    for (int j = 0; j < kChunk; ++j) chunk->slots[j] = chunks_[i]->slots[j];
+    for (int j = 0; j < kChunk; ++j)
+      if (!chunks_[i]->slots[j].reserved) chunk->slots[j] = chunks_[i]->slots[j];
   }
   return copy;
 }
@@ -58,14 +59,14 @@ int FileTable::first_free_locked(int lowest) {
   int fd = lowest < all_used_below_ ? all_used_below_ : lowest;
   while (fd < kMaxFiles) {
     Slot* entry = slot_locked(fd);
-    if (entry == nullptr || !entry->file) break;
+    if (entry == nullptr || (!entry->file && !entry->reserved)) break;
     ++fd;
   }
   if (lowest <= all_used_below_) all_used_below_ = fd;
   return fd;
 }
 
-Result<int> FileTable::install(Ref<File> file, bool close_on_exec, int lowest, int limit) {
+Result<int> FileTable::fill_lowest(const Slot& slot, int lowest, int limit) {
   int end = limit < kMaxFiles ? limit : kMaxFiles;
   while (true) {
     int fd;
@@ -74,7 +75,7 @@ Result<int> FileTable::install(Ref<File> file, bool close_on_exec, int lowest, i
       fd = first_free_locked(lowest);
       if (fd >= end) return Errno{EMFILE};
       if (Slot* entry = slot_locked(fd)) {
-        *entry = Slot{file, close_on_exec};
+        *entry = slot;
         return fd;
       }
     }
@@ -82,11 +83,31 @@ Result<int> FileTable::install(Ref<File> file, bool close_on_exec, int lowest, i
   }
 }
 
+Result<int> FileTable::install(Ref<File> file, bool close_on_exec, int lowest, int limit) {
+  return fill_lowest({file, close_on_exec, false}, lowest, limit);
+}
+
+Result<int> FileTable::reserve(int lowest, int limit) {
+  return fill_lowest({{}, false, true}, lowest, limit);
+}
+
+void FileTable::install_reserved(int fd, Ref<File> file, bool close_on_exec) {
+  SpinlockGuard guard(lock_);
+  *slot_locked(fd) = Slot{file, close_on_exec, false};
+}
+
+void FileTable::unreserve(int fd) {
+  SpinlockGuard guard(lock_);
+  slot_locked(fd)->reserved = false;
+  if (fd < all_used_below_) all_used_below_ = fd;
+}
+
 long FileTable::replace(int fd, Ref<File> file, bool close_on_exec) {
   if (fd < 0 || fd >= kMaxFiles) return -EBADF;
   if (!ensure_slot(fd)) return -ENOMEM;
   SpinlockGuard guard(lock_);
   Slot* entry = slot_locked(fd);
+  if (entry->reserved) return -EBUSY;
   entry->file.swap(file);  // the caller drops the old one
   entry->close_on_exec = close_on_exec;
   return 0;
@@ -96,7 +117,7 @@ long FileTable::replace(int fd, Ref<File> file, bool close_on_exec) {
 Ref<File> FileTable::take(int fd, bool only_close_on_exec) {
   SpinlockGuard guard(lock_);
   Slot* entry = slot_locked(fd);
-  if (entry == nullptr || (only_close_on_exec && !entry->close_on_exec)) return nullptr;
+  if (entry == nullptr || !entry->file || (only_close_on_exec && !entry->close_on_exec)) return nullptr;
   entry->close_on_exec = false;
   if (fd < all_used_below_) all_used_below_ = fd;
   return static_cast<Ref<File>&&>(entry->file);

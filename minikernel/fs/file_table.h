@@ -31,7 +31,12 @@ class FileTable : public RefCounted {
   // The lowest free descriptor that is at least `lowest` and below `limit`: EMFILE when all are taken,
   // ENOMEM.
   Result<int> install(Ref<File> file, bool close_on_exec, int lowest, int limit);
-  // Makes `fd` refer to `file`, closing what it referred to.
+  // The same in two steps, for a descriptor that nobody may see yet: until install_reserved() or unreserve()
+  // it is neither free nor open.
+  Result<int> reserve(int lowest, int limit);
+  void install_reserved(int fd, Ref<File> file, bool close_on_exec);
+  void unreserve(int fd);
+  // Makes `fd` refer to `file`, closing what it referred to. EBUSY: it is reserved.
   long replace(int fd, Ref<File> file, bool close_on_exec);
   long close(int fd);
   // Of all open descriptors in [first, last]: closes them, or has exec close them.
@@ -49,6 +54,7 @@ class FileTable : public RefCounted {
   struct Slot {
     Ref<File> file;
     bool close_on_exec = false;
+    bool reserved = false;
   };
   static constexpr int kChunk = 32;
   struct Chunk {
@@ -56,6 +62,7 @@ class FileTable : public RefCounted {
   };
   Slot* slot_locked(int fd) const;
   int first_free_locked(int lowest);
+  Result<int> fill_lowest(const Slot& slot, int lowest, int limit);
   // Makes sure that there is a slot, which then stays. False when memory is out.
   bool ensure_slot(int fd);
   Ref<File> take(int fd, bool only_close_on_exec);

@@ -276,6 +276,13 @@ void MemoryFile::drop_locked(uint64_t first, uint64_t end) {
   __atomic_fetch_sub(&pages_used, dropped, __ATOMIC_RELAXED);
 }
 
+// What allocate() has reserved of [first, end) before it failed. As in Linux (shmem_undo_range) that takes
+// what an earlier call reserved there and nobody has used.
+void MemoryFile::drop_reserved_locked(uint64_t first, uint64_t end) {
+  for (uint64_t i = pages_.next_present(first); i < end; i = pages_.next_present(i + 1))
+    if (pages_.next_present(i, false) != i) drop_locked(i, i + 1);
+}
+
 long MemoryFile::resize_locked(uint64_t bytes) {
   if (bytes < size && (seals_ & F_SEAL_SHRINK)) return -EPERM;
   if (bytes > size && (seals_ & F_SEAL_GROW)) return -EPERM;
@@ -322,7 +329,10 @@ long MemoryFile::allocate(int fl_mode, uint64_t offset, uint64_t length) {
   for (uint64_t i = first; i < last; ++i) {
     if (pages_.find(i) != 0) continue;
     Result<Pfn> page = page_locked(i);
-    if (!page.ok()) return page.error();
+    if (!page.ok()) {
+      drop_reserved_locked(first, i);
+      return page.error();
+    }
     if (!in_origin(i)) pages_.set_reserved(i, true);
   }
   if (grows) set_size_locked(end);

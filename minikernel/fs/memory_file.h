@@ -65,6 +65,7 @@ class MemoryFile : public Inode {
   long resize_locked(uint64_t bytes);
   void clear_locked(uint64_t start, uint64_t end);
   void drop_locked(uint64_t first, uint64_t end);
+  void drop_reserved_locked(uint64_t first, uint64_t end);
   void set_size_locked(uint64_t bytes) { __atomic_store_n(&size, bytes, __ATOMIC_RELAXED); }
 
   long write_through_page(uint64_t& offset, bool at_end, UserBuffer buffer);

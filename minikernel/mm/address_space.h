@@ -65,6 +65,7 @@ struct PageCounts {
   uint64_t private_clean = 0, private_dirty = 0, shared_clean = 0, shared_dirty = 0;
   uint64_t referenced = 0;
   uint64_t proportional = 0, proportional_dirty = 0;  // PSS: bytes
+  uint64_t locked = 0;                                // of them, in areas that are locked
   uint64_t resident() const { return anonymous + file + shmem; }
   void add(const PageCounts& other);
 };
@@ -175,7 +176,7 @@ class AddressSpace : public RefCounted {
   void reset_max_rss();
   uint64_t heap_start() const { return start_brk_; }
   uint64_t heap_end() const { return brk_; }
-  uint64_t page_table_bytes();
+  uint64_t page_table_bytes() const { return page_table_.table_count() * kPageSize; }
 
   uint64_t total_pages() const { return total_pages_; }
   uint64_t locked_pages() const { return locked_pages_; }

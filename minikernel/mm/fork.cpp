@@ -24,6 +24,12 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
     MmapWriteGuard child_guard(child->mmap_lock_);
     error = cow().copied(*this, *child);
     if (error == 0) error = copy_areas(*child, events);
+    // While no other thread moves them.
+    child->argument_start = argument_start;
+    child->argument_end = argument_end;
+    child->environment_end = environment_end;
+    child->start_brk_ = start_brk_;
+    child->brk_ = brk_;
   }
   if (error < 0) {
     events.cancel();
@@ -33,11 +39,6 @@ Result<Ref<AddressSpace>> AddressSpace::fork() {
     executable->inode().deny_write_access();  // as this address space does already
     child->set_executable(executable);
   }
-  child->argument_start = argument_start;
-  child->argument_end = argument_end;
-  child->environment_end = environment_end;
-  child->start_brk_ = start_brk_;
-  child->brk_ = brk_;
   events.tell();
   return child;
 }

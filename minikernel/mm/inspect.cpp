@@ -68,6 +68,7 @@ void PageCounts::add(const PageCounts& other) {
   referenced += other.referenced;
   proportional += other.proportional;
   proportional_dirty += other.proportional_dirty;
+  locked += other.locked;
 }
 
 PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
@@ -77,6 +78,7 @@ PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
     Pte now = read_pte(entry);
     if (now.maps_page() && !now.special()) count_page(counts, vma, now);  // markers are no swapped pages
   });
+  if (vma.flags & kVmLocked) counts.locked = counts.proportional;
   return counts;
 }
 
@@ -120,22 +122,6 @@ size_t AddressSpace::peek_memory(uint64_t address, void* out, size_t bytes) {
     done += part;
   }
   return done;
-}
-
-// Of the last-level tables: nearly all there are.
-uint64_t AddressSpace::page_table_bytes() {
-  constexpr uint64_t kCovered = 512 * kPageSize;
-  uint64_t tables = 0;
-  uint64_t counted_to = 0;
-  for_each_vma([&](const Vma& vma) {
-    uint64_t at = max(counted_to, vma.start / kCovered * kCovered);
-    page_table_.for_each(at, vma.end, [&](uint64_t linear, Pte*) {
-      if (linear < counted_to) return;
-      ++tables;
-      counted_to = linear / kCovered * kCovered + kCovered;
-    });
-  });
-  return tables * kPageSize;
 }
 
 }  // namespace mk

@@ -136,6 +136,7 @@ long AddressSpace::move_vma(Vma* vma, const Remap& remap, uint64_t new_address) 
   // The old range becomes an area of its own first, so that nothing can fail once entries have moved.
   long error = unmap_locked(new_address, new_end, remap.events);
   if (error == 0 && remap.old_length > 0) {
+    vma = vmas_.find(remap.address);  // the target may have been the start of the same area
     error = split_at(remap.address);
     if (error == 0) error = split_at(remap.end());
     bool drops_wp = (vma->flags & kVmUffdWp) && !watched;

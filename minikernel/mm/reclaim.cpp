@@ -18,12 +18,12 @@ bool reclaim_frames() {
 
 namespace {
 
-// How much is won by killing it (Linux's oom_badness): pages, and a thousandth of all for each point that the
-// process was given in oom_score_adj. Negative: never.
+// How much is won by killing it (Linux's oom_badness): pages and page tables, and a thousandth of all for
+// each point that the process was given in oom_score_adj. Negative: never.
 int64_t badness(const Process& process, const Task& task) {
   constexpr int kNever = -1000;
   if (process.oom_score_adj == kNever) return -1;
-  auto pages = static_cast<int64_t>(task.mm->rss_pages());
+  auto pages = static_cast<int64_t>(task.mm->rss_pages() + task.mm->page_table_bytes() / kPageSize);
   int64_t points = pages + process.oom_score_adj * static_cast<int64_t>(total_frame_count()) / 1000;
   return points > 0 ? points : 0;
 }

@@ -22,13 +22,13 @@ bool clear_soft_dirty(const Vma& vma, Pte* entry) {
     if (old.has(Pte::kSoftDirty)) set_pte(entry, old.without(Pte::kSoftDirty));
     return false;
   }
-  if (!old.has(Pte::kSoftDirty) && !old.writable()) return false;
-  bool stays = false;
-  old = modify_pte(entry, [&](Pte now) {
-    stays = vma.is_private() && !now.special() && cow().stays_soft_dirty(now);
-    return stays ? now.with(Pte::kSoftDirty) : now.without(Pte::kSoftDirty | Pte::kWrite);
-  });
-  return old.writable() && !stays;
+  while (old.has(Pte::kSoftDirty) || old.writable()) {
+    bool stays = vma.is_private() && !old.special() && cow().stays_soft_dirty(entry, old);
+    Pte wanted = stays ? old.with(Pte::kSoftDirty) : old.without(Pte::kSoftDirty | Pte::kWrite);
+    if (compare_exchange_pte(entry, old, wanted)) return old.writable() && !stays;
+    old = read_pte(entry);  // the processor or a pin was faster
+  }
+  return false;
 }
 
 // The flush is left to chance, as in Linux: a TLB may go on without setting the bit for a while.

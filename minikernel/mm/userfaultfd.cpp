@@ -110,17 +110,26 @@ long UserfaultWait::sleep(Sleep kind) {
   return result;
 }
 
-void UserfaultWait::leave() {
-  if (!context_) return;
-  {
-    SpinlockGuard guard(context_->lock_);
-    KASSERT(state_ != State::kTaken);
-    bool queued =
-        state_ == State::kPending || (state_ == State::kTold && message_.event == UFFD_EVENT_PAGEFAULT);
-    if (queued) context_->queue_of(*this).remove(*this);
-    state_ = State::kIdle;
+UserfaultWait::State UserfaultWait::leave() {
+  if (!context_) return State::kIdle;
+  State was;
+  while ((was = leave_queue()) == State::kTaken) {
+    sleep_until(
+        woken_, [this] { return state() != State::kTaken; }, Sleep::kDeaf);
   }
   context_.reset();
+  return was;
+}
+
+// Only under the lock it is certain that no reader takes the event meanwhile.
+UserfaultWait::State UserfaultWait::leave_queue() {
+  SpinlockGuard guard(context_->lock_);
+  State was = state_;
+  if (was == State::kTaken) return was;
+  bool queued = was == State::kPending || (was == State::kTold && message_.event == UFFD_EVENT_PAGEFAULT);
+  if (queued) context_->queue_of(*this).remove(*this);
+  state_ = State::kIdle;
+  return was;
 }
 
 bool Userfaultfd::has_message() {
@@ -164,7 +173,7 @@ long Userfaultfd::take_message(uffd_msg& message) {
 }
 
 // Making a descriptor may fail; then the event is there for the next reader. Until it is decided the forking
-// task waits (tell_one).
+// task waits (UserfaultWait::leave).
 long Userfaultfd::take_fork(UserfaultWait& event, Ref<Userfaultfd> child, uffd_msg& message) {
   long fd = install_userfaultfd(child, O_RDONLY);
   if (fd >= 0) message.arg.fork.ufd = static_cast<uint32_t>(fd);

@@ -54,7 +54,10 @@ class UserfaultWait {
     kWoken,
   };
   State state() const { return __atomic_load_n(&state_, __ATOMIC_ACQUIRE); }
-  void leave();
+  // What it was. A reader that is at it is waited for whatever happens: it makes a descriptor, which does not
+  // take long.
+  State leave();
+  State leave_queue();
 
   uint64_t address_;
   bool from_user_;

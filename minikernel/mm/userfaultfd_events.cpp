@@ -86,7 +86,6 @@ long UserfaultEvents::add_fork(const Ref<Userfaultfd>& context, AddressSpace& ch
   return error;
 }
 
-// A reader that is at it is waited for whatever happens: it makes a descriptor, which does not take long.
 void UserfaultEvents::tell_one(UserfaultWait& wait) {
   using State = UserfaultWait::State;
   Userfaultfd& context = *wait.context_;
@@ -94,9 +93,7 @@ void UserfaultEvents::tell_one(UserfaultWait& wait) {
   auto is_over = [&] {
     return wait.state() == State::kTold || (context.released() && wait.state() != State::kTaken);
   };
-  if (sleep_until(wait.woken_, is_over, Sleep::kKillable) == 0) return;
-  sleep_until(
-      wait.woken_, [&] { return wait.state() != State::kTaken; }, Sleep::kDeaf);
+  sleep_until(wait.woken_, is_over, Sleep::kKillable);
 }
 
 void UserfaultEvents::tell() {
@@ -105,8 +102,7 @@ void UserfaultEvents::tell() {
     Ref<Userfaultfd> context = wait.context_;
     tell_one(wait);
     // A child that nobody was told of has nobody to ask.
-    bool told = wait.state() == UserfaultWait::State::kTold;
-    wait.leave();
+    bool told = wait.leave() == UserfaultWait::State::kTold;
     if (wait.child_ && !told)
       if (Ref<AddressSpace> child = wait.child_->mm()) child->release_userfaultfd(*wait.child_);
     __atomic_fetch_sub(&context->mmap_changing_, 1, __ATOMIC_ACQ_REL);

@@ -13,13 +13,13 @@ namespace mk {
 namespace {
 
 // Clears the entry, if its page may move; a hole that is fine leaves `taken` none. A pin may come at any
-// time, but not between the look and the exchange.
+// time, but not unnoticed between the look and the exchange.
 long take_page(Pte* entry, bool holes, Pte& taken) {
   while (true) {
     Pte now = read_pte(entry);
     if (now.none()) return holes ? 0 : -ENOENT;
     if (!now.maps_page()) return -EFAULT;
-    if (!now.special() && !cow().owns(now)) return -EBUSY;
+    if (!now.special() && !cow().owns(entry, now)) return -EBUSY;
     taken = now;
     if (compare_exchange_pte(entry, now, Pte())) return 0;
   }

@@ -48,11 +48,9 @@ Ref<Process> new_process(const Process& parent, uint64_t flags, int exit_signal)
   Ref<Process> process = make<Process>();
   if (!process) return process;
   SpinlockGuard guard(tasks_lock);
-  process->group = parent.group;
-  process->session = parent.session;
-  process->has_terminal = parent.has_terminal;
   process->is_dumpable = parent.is_dumpable;
   process->no_huge_pages = parent.no_huge_pages;
+  process->oom_score_adj = parent.oom_score_adj;
   process->uids = parent.uids;
   process->gids = parent.gids;
   process->exit_signal = flags & CLONE_PARENT ? parent.exit_signal : exit_signal;
@@ -116,15 +114,35 @@ void copy_attributes(Task& child, const Task& parent, const CloneArguments& argu
   child.clear_child_tid = arguments.flags & CLONE_CHILD_CLEARTID ? arguments.child_tid : 0;
 }
 
-// A descriptor of the child for its parent: there before the child is.
-long open_pidfd(Task& child, Task& parent, uint64_t out, int& fd) {
-  Result<Ref<File>> file = make_pid_fd(child.process, 0);
-  if (!file.ok()) return file.error();
-  Result<int> installed = parent.files->install(*file, true, 0, parent.descriptor_limit());
-  if (!installed.ok()) return installed.error();
-  fd = *installed;
-  return put_user(out, fd) ? 0 : -EFAULT;
-}
+// A descriptor of the child for its parent: the number before the child can run, the file when it is certain
+// that there is a child.
+class NewPidfd {
+ public:
+  explicit NewPidfd(FileTable& files) : files_(files) {}
+  ~NewPidfd() {
+    if (fd_ >= 0) files_.unreserve(fd_);
+  }
+  NewPidfd(const NewPidfd&) = delete;
+
+  long reserve(const Ref<Process>& child, const Task& parent, uint64_t out) {
+    Result<Ref<File>> file = make_pid_fd(child, 0);
+    if (!file.ok()) return file.error();
+    Result<int> fd = files_.reserve(0, parent.descriptor_limit());
+    if (!fd.ok()) return fd.error();
+    file_ = *file;
+    fd_ = *fd;
+    return put_user(out, fd_) ? 0 : -EFAULT;
+  }
+  void install() {
+    if (fd_ >= 0) files_.install_reserved(fd_, file_, true);
+    fd_ = -1;
+  }
+
+ private:
+  FileTable& files_;
+  Ref<File> file_;
+  int fd_ = -1;
+};
 
 void link_to_parent(Process& child, Process& parent) {
   Process** link = &parent.first_child;
@@ -146,6 +164,10 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments, int& ev
   child.tgid = arguments.flags & CLONE_THREAD ? parent.tgid : child.pid;
   if (!(arguments.flags & CLONE_THREAD)) {
     child.process->tgid = child.tgid;
+    child.process->group = process.group;
+    child.process->session = process.session;
+    child.process->has_terminal = process.has_terminal;
+    child.process->pending.set = parent.signals.for_child;
     Process* real_parent = arguments.flags & CLONE_PARENT ? process.parent : &process;
     if (real_parent != nullptr) link_to_parent(*child.process, *real_parent);
     child.process->parent_thread = arguments.flags & CLONE_PARENT ? process.parent_thread : parent.pid;
@@ -174,6 +196,47 @@ void vfork_is_done(Task& task) {
   task.vfork_done.reset();
 }
 
+namespace {
+
+// What is pending now is dealt with first, so that it does not end up in the child half done; what is sent to
+// a group from now on is the child's as well (Linux's copy_process).
+class Forking {
+ public:
+  Forking(Task& parent, bool makes_process) : signals_(parent.signals) {
+    SpinlockGuard guard(tasks_lock);
+    interrupted_ = signal_pending(parent);
+    signals_.forks = makes_process && !interrupted_;
+    signals_.for_child = 0;
+  }
+  ~Forking() {
+    SpinlockGuard guard(tasks_lock);
+    signals_.forks = false;
+  }
+  Forking(const Forking&) = delete;
+  bool interrupted() const { return interrupted_; }
+
+ private:
+  SignalState& signals_;
+  bool interrupted_;
+};
+
+long make_child(Task& child, Task& parent, const CloneArguments& arguments, int& event) {
+  Forking forking(parent, !(arguments.flags & CLONE_THREAD));
+  if (forking.interrupted()) return -kRestartNoIntr;
+  if (long error = copy_resources(child, parent, arguments); error < 0) return error;
+  copy_registers(child, parent, arguments);
+  copy_attributes(child, parent, arguments);
+  NewPidfd pidfd(*parent.files);
+  if (arguments.flags & CLONE_PIDFD) {
+    if (long error = pidfd.reserve(child.process, parent, arguments.pidfd); error < 0) return error;
+  }
+  long error = publish(child, parent, arguments, event);
+  if (error == 0) pidfd.install();
+  return error;
+}
+
+}  // namespace
+
 long clone_task(const CloneArguments& arguments) {
   Task& parent = current();
   if (long error = check_flags(arguments.flags); error < 0) return error;
@@ -181,16 +244,8 @@ long clone_task(const CloneArguments& arguments) {
   if (!child) return -ENOMEM;
   child->kernel_stack = alloc_kernel_stack();
   int event = 0;
-  int pidfd = -1;
-  long error = child->kernel_stack == 0 ? -ENOMEM : copy_resources(*child, parent, arguments);
-  if (error == 0) {
-    copy_registers(*child, parent, arguments);
-    copy_attributes(*child, parent, arguments);
-    if (arguments.flags & CLONE_PIDFD) error = open_pidfd(*child, parent, arguments.pidfd, pidfd);
-    if (error == 0) error = publish(*child, parent, arguments, event);
-  }
+  long error = child->kernel_stack == 0 ? -ENOMEM : make_child(*child, parent, arguments, event);
   if (error < 0) {
-    if (pidfd >= 0) parent.files->close(pidfd);
     if (child->kernel_stack != 0) free_kernel_stack(child->kernel_stack);
     return error;
   }

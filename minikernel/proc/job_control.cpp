@@ -65,7 +65,7 @@ bool is_link(const Process& process) {
 
 void send_group_signal_locked(int group, const siginfo_t& info) {
   for (Process* process = next_process(0); process != nullptr; process = process->next)
-    if (process->group == group) send_process_signal_locked(*process, info);
+    if (process->group == group) send_shared_signal_locked(*process, info);
 }
 
 bool is_orphaned_group_locked(int group, const Process* ending) {

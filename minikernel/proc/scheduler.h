@@ -19,6 +19,7 @@ inline constexpr uint64_t kSliceNs = 2'000'000;
 // What Linux's system calls return inside the kernel when a signal interrupted them (include/linux/errno.h);
 // on the way out they become a repetition of the call or EINTR (proc/signal.cpp).
 inline constexpr long kRestartSys = 512;        // repeat unless the handler has no SA_RESTART
+inline constexpr long kRestartNoIntr = 513;     // repeat, whatever runs before
 inline constexpr long kRestartNoHandler = 514;  // repeat only when no handler runs
 inline constexpr long kRestartBlock = 516;  // repeat with what Task::restart says, only when no handler runs
 

@@ -265,6 +265,18 @@ void send_process_signal_locked(Process& process, const siginfo_t& info) {
       kick_task(*thread);
 }
 
+void send_shared_signal_locked(Process& process, const siginfo_t& info) {
+  send_process_signal_locked(process, info);
+  int number = info.si_signo;
+  SignalSet cancelled = number == SIGCONT                      ? kStopsByDefault
+                        : signal_bit(number) & kStopsByDefault ? signal_bit(SIGCONT)
+                                                               : 0;
+  for (Task* thread = process.threads; thread != nullptr; thread = thread->next_thread) {
+    SignalState& signals = thread->signals;
+    if (signals.forks) signals.for_child = (signals.for_child & ~cancelled) | signal_bit(number);
+  }
+}
+
 void force_signal(Task& task, int number, int code, uint64_t address) {
   SpinlockGuard guard(tasks_lock);
   SignalAction& action = task.handlers->action(number);
@@ -330,7 +342,8 @@ int take_signal(Task& task, SignalSet wanted, siginfo_t& info) {
 bool was_interrupted(const TrapFrame& frame) {
   if (frame.vector != kSyscallVector) return false;
   long result = -static_cast<long>(frame.rax);
-  return result == kRestartSys || result == kRestartNoHandler || result == kRestartBlock;
+  return result == kRestartSys || result == kRestartNoIntr || result == kRestartNoHandler ||
+         result == kRestartBlock;
 }
 
 namespace {
@@ -341,7 +354,8 @@ void settle_restart(Task& task, TrapFrame& frame, const SignalAction* action) {
   if (!was_interrupted(frame)) return;
   long result = -static_cast<long>(frame.rax);
   constexpr uint64_t kSyscallBytes = 2;
-  bool again = action == nullptr || (result == kRestartSys && (action->flags & SA_RESTART));
+  bool again = action == nullptr || result == kRestartNoIntr ||
+               (result == kRestartSys && (action->flags & SA_RESTART));
   if (!again) {
     frame.rax = static_cast<uint64_t>(-EINTR);
   } else {

@@ -54,6 +54,8 @@ struct SignalState {
   SignalSet blocked = 0;
   PendingSignals pending;
   uint32_t continues_seen = 0;  // Process::continues when the last signal was taken
+  bool forks = false;           // is making a process that nobody can find yet,
+  SignalSet for_child = 0;      // which gets these (Linux's multiprocess_signals)
   SignalSet awaited = 0;        // sigtimedwait waits for these, blocked as they are
   uint64_t alternate_stack = 0;
   uint64_t alternate_size = 0;
@@ -83,6 +85,8 @@ struct SignalState {
 void send_signal(Task& task, const siginfo_t& info);
 void send_signal_locked(Task& task, const siginfo_t& info);
 void send_process_signal_locked(Process& process, const siginfo_t& info);
+// The same when others get it too: a child that the process is just making is one of them.
+void send_shared_signal_locked(Process& process, const siginfo_t& info);
 // A signal that the running task's own instruction caused: it cannot be ignored or wait behind a mask.
 void force_signal(Task& task, int number, int code, uint64_t address);
 // After a change of a signal's action: what is pending and now ignored is dropped, as POSIX asks.

@@ -65,7 +65,7 @@ long sys_pidfd_send_signal(int fd, int number, UserAddress info_in, unsigned fla
     return 0;
   }
   for (Process* other = next_process(0); other != nullptr; other = other->next)
-    if (other->group == process->group) send_process_signal_locked(*other, info);
+    if (other->group == process->group) send_shared_signal_locked(*other, info);
   return 0;
 }
 

@@ -35,11 +35,12 @@ class UserVector {
     return 0;
   }
   uint64_t left() const { return left_; }
-  // The rest of the first element that is not used up: false when it cannot be read any more.
+  // The rest of the first element that is not used up: false when it cannot be read any more, or when another
+  // thread has made the elements smaller since check().
   bool current(UserBuffer& out) {
     while (size_ == 0) {
       iovec part;
-      if (left_ == 0 || !get_user(part, address_ + next_++ * sizeof(part))) return false;
+      if (left_ == 0 || next_ == count_ || !get_user(part, address_ + next_++ * sizeof(part))) return false;
       start_ = reinterpret_cast<uint64_t>(part.iov_base);
       size_ = min(part.iov_len, left_);
     }

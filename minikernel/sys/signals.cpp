@@ -19,6 +19,19 @@ siginfo_t info_of_sender(int number, int code) {
   return info;
 }
 
+long send_to_process(int pid, const siginfo_t& info) {
+  SpinlockGuard guard(tasks_lock);
+  for (Process* process = next_process(0); process != nullptr; process = process->next) {
+    bool wanted = process->tgid == pid;
+    for (const Task* task = process->threads; task != nullptr; task = task->next_thread)
+      wanted |= task->pid == pid;
+    if (!wanted) continue;
+    if (info.si_signo != 0) send_process_signal_locked(*process, info);
+    return 0;
+  }
+  return -ESRCH;
+}
+
 // Sends to every process that `wanted` names; -ESRCH when there is none.
 template <typename Wanted>
 long send_to_processes(const siginfo_t& info, Wanted wanted) {
@@ -27,7 +40,7 @@ long send_to_processes(const siginfo_t& info, Wanted wanted) {
   for (Process* process = next_process(0); process != nullptr; process = process->next) {
     if (!wanted(*process)) continue;
     any = true;
-    if (info.si_signo != 0) send_process_signal_locked(*process, info);
+    if (info.si_signo != 0) send_shared_signal_locked(*process, info);
   }
   return any ? 0 : -ESRCH;
 }
@@ -151,14 +164,7 @@ long sys_kill(int pid, int number) {
   if (number < 0 || number > kSignals) return -EINVAL;
   siginfo_t info = info_of_sender(number, SI_USER);
   const Process& self = *current().process;
-  if (pid > 0) {
-    return send_to_processes(info, [&](const Process& process) {
-      if (process.tgid == pid) return true;
-      for (const Task* task = process.threads; task != nullptr; task = task->next_thread)
-        if (task->pid == pid) return true;
-      return false;
-    });
-  }
+  if (pid > 0) return send_to_process(pid, info);
   if (pid == -1)
     return send_to_processes(info,
                              [&](const Process& process) { return process.tgid > 1 && &process != &self; });

@@ -105,6 +105,7 @@ Pte* PageTable::ensure(uint64_t linear) {
         Pfn pfn = alloc_zeroed_frame();
         if (pfn == 0) return nullptr;
         set_pte(entry, Pte::for_frame(pfn, kTableBits));
+        __atomic_fetch_add(&table_count_, 1, __ATOMIC_RELAXED);
       }
     }
     table = table_of(read_pte(entry).pfn());

@@ -92,6 +92,8 @@ class PageTable {
   // Makes the tables for 4 KiB pages of [start, end) ahead, so that find() has an entry for each.
   void reserve_kernel(uint64_t start, uint64_t end, uint64_t (*new_table)());
   uint64_t root_physical() const { return root_ * kPageSize; }
+  // Of the lower half, of all levels below the root.
+  uint64_t table_count() const { return __atomic_load_n(&table_count_, __ATOMIC_RELAXED); }
 
  private:
   explicit PageTable(Pfn root) : root_(root) {}
@@ -101,6 +103,7 @@ class PageTable {
   static void free_tables(Pte* table, int level, unsigned entries);
 
   Pfn root_ = 0;
+  uint64_t table_count_ = 0;
   Spinlock tables_lock_;
 
  public:

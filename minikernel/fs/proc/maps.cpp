@@ -81,7 +81,7 @@ void print_counts(const PageCounts& counts, bool rollup, TextBuffer& out) {
   for (const char* zero : kZeros) pages(out, zero, 0);
   pages(out, "Swap:", counts.swap);
   pages(out, "SwapPss:", counts.swap);
-  pages(out, "Locked:", 0);
+  line(out, "Locked:", counts.locked / 1024);
 }
 
 // Bit by bit, as Linux's show_smap_vma_flags.
@@ -90,12 +90,13 @@ void print_flags(const Vma& vma, TextBuffer& out) {
     uint64_t flag;
     char name[3];
   } kFlags[] = {
-      {0x1, "rd"},       {0x2, "wr"},        {0x4, "ex"},        {0x8, "sh"},        {0x10, "mr"},
-      {0x20, "mw"},      {0x40, "me"},       {0x80, "ms"},       {0x100, "gd"},      {0x200, "um"},
-      {0x400, "pf"},     {0x1000, "uw"},     {0x2000, "lo"},     {0x4000, "io"},     {0x8000, "sr"},
-      {0x10000, "rr"},   {0x20000, "dc"},    {0x40000, "de"},    {0x80000, "lf"},    {0x100000, "ac"},
-      {0x200000, "nr"},  {0x400000, "ht"},   {0x800000, "sf"},   {0x2000000, "wf"},  {0x4000000, "dd"},
-      {0x8000000, "sd"}, {0x10000000, "mm"}, {0x20000000, "hg"}, {0x40000000, "nh"}, {0x80000000, "mg"},
+      {0x1, "rd"},          {0x2, "wr"},        {0x4, "ex"},        {0x8, "sh"},        {0x10, "mr"},
+      {0x20, "mw"},         {0x40, "me"},       {0x80, "ms"},       {0x100, "gd"},      {0x200, "um"},
+      {0x400, "pf"},        {0x1000, "uw"},     {0x2000, "lo"},     {0x4000, "io"},     {0x8000, "sr"},
+      {0x10000, "rr"},      {0x20000, "dc"},    {0x40000, "de"},    {0x80000, "lf"},    {0x100000, "ac"},
+      {0x200000, "nr"},     {0x400000, "ht"},   {0x800000, "sf"},   {0x2000000, "wf"},  {0x4000000, "dd"},
+      {0x8000000, "sd"},    {0x10000000, "mm"}, {0x20000000, "hg"}, {0x40000000, "nh"}, {0x80000000, "mg"},
+      {kVmUffdMinor, "ui"}, {kVmSealed, "sl"},
   };
   out.append("VmFlags: ");
   for (const auto& [flag, name] : kFlags)

@@ -61,7 +61,7 @@ void print_memory(AddressSpace& mm, TextBuffer& out) {
   uint64_t resident = figures.counts.resident() * kPage;
   kilobytes(out, "VmPeak:", size);
   kilobytes(out, "VmSize:", size);
-  kilobytes(out, "VmLck:", 0);
+  kilobytes(out, "VmLck:", mm.locked_pages() * kPage);
   kilobytes(out, "VmPin:", 0);
   kilobytes(out, "VmHWM:", resident);
   kilobytes(out, "VmRSS:", resident);

@@ -31,8 +31,8 @@ class AnonExclusiveCow final : public ClassicalCow {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && is_exclusive(frame);
   }
-  bool owns(Pte now) const override {
-    return ClassicalCow::owns(now) && is_exclusive(frame_descriptor(now.pfn()));
+  bool owns(Pte* entry, Pte& now) const override {
+    return ClassicalCow::owns(entry, now) && is_exclusive(frame_descriptor(now.pfn()));
   }
   // page_try_dup_anon_rmap()
   ForkOf fork_page(AddressSpace& parent, uint64_t linear, Pte* entry, Pte& child) const override {

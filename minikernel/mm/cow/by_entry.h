@@ -22,10 +22,12 @@ class EntryCow : public CowPolicy {
   void map_file(Pfn) const override {}
   void unmap(Pte) const override {}
   bool writable_at_once(Pte now) const override { return now.exclusive(); }
-  bool owns(Pte now) const override {
-    return now.exclusive() && !(now.has(Pte::kPin) && is_pinned(now.pfn()));
+  bool owns(Pte* entry, Pte& now) const override {
+    return now.exclusive() && !(now.has(Pte::kPin) && still_pinned(entry, now));
   }
-  bool stays_soft_dirty(Pte now) const override { return now.has(Pte::kPinWrite) && is_pinned(now.pfn()); }
+  bool stays_soft_dirty(Pte* entry, Pte& now) const override {
+    return now.has(Pte::kPinWrite) && still_pinned(entry, now);
+  }
   // Off the fault's path: the frame's count is not touched before the fault is over.
   void drop_copied(Pfn pfn) const override { frame_put_later(pfn); }
 
@@ -39,11 +41,11 @@ class EntryCow : public CowPolicy {
       if (now.has(Pte::kPin)) {
         if (!compare_exchange_pte(entry, now, now.without(Pte::kWrite))) continue;
         if (now.writable()) flush_tlb(parent.page_table(), linear, linear + kPageSize);
-        if (is_pinned(now.pfn())) return ForkOf::kCopy;
-        now = now.without(Pte::kWrite);
+        if (still_pinned(entry, now)) return ForkOf::kCopy;
+        continue;
       }
       if (!frame_get(now.pfn())) return ForkOf::kFull;
-      Pte shared = now.without(Pte::kWrite | Pte::kExclusive | Pte::kPin | Pte::kPinWrite);
+      Pte shared = now.without(Pte::kWrite | Pte::kExclusive | Pte::kPinWrite);
       if (!compare_exchange_pte(entry, now, shared)) {
         frame_put(now.pfn());
         continue;
@@ -107,6 +109,19 @@ class EntryCow : public CowPolicy {
     if (!frame_get(pfn)) return -ENOMEM;
     ref.pfn = pfn;
     return 0;
+  }
+  // Whether the pins that PIN tells of are still there; if not, PIN is gone from the entry and from `now`, so
+  // that the next pin changes the entry. The bits go before the look: a pin that came in between would set
+  // what is set already, and whoever exchanges the entry next would not notice it.
+  static bool still_pinned(Pte* entry, Pte& now) {
+    constexpr uint64_t kPins = Pte::kPin | Pte::kPinWrite;
+    uint64_t bits = modify_pte(entry, [](Pte seen) { return seen.without(kPins); }).value() & kPins;
+    if (!is_pinned(now.pfn())) {
+      now = now.without(kPins);
+      return false;
+    }
+    modify_pte(entry, [&](Pte seen) { return seen.with(bits); });
+    return true;
   }
   static uint64_t pin_bits(unsigned follow) {
     return Pte::kPin | (follow & kFollWrite ? Pte::kPinWrite | Pte::kDirty | Pte::kSoftDirty : 0);

@@ -34,12 +34,12 @@ class ClassicalCow : public CowPolicy {
   // Before 5.19 mprotect() left it to the next write fault.
   bool writable_at_once(Pte) const override { return false; }
   void drop_copied(Pfn pfn) const override { frame_put(pfn); }
-  bool owns(Pte now) const override {
+  bool owns(Pte*, Pte& now) const override {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && references(frame) == 1 && mapped(frame) == 1;
   }
   // pte_is_pinned(), since 5.10: a pin counts as kPinBias references, so many others look like one.
-  bool stays_soft_dirty(Pte now) const override {
+  bool stays_soft_dirty(Pte*, Pte& now) const override {
     return now.writable() && references(frame_descriptor(now.pfn())) >= kPinBias;
   }
 

@@ -38,11 +38,13 @@ class CowPolicy {
   // Whether an entry whose area may be written again gets W at once (mprotect), or only when a write fault
   // asks.
   virtual bool writable_at_once(Pte now) const = 0;
+  // The next two answer as long as the entry is `now`: what it was before, and what the policy makes of it.
   // Whether nobody else has the page or a reference to it, as far as the policy can tell (UFFDIO_MOVE).
-  virtual bool owns(Pte now) const = 0;
+  virtual bool owns(Pte* entry, Pte& now) const = 0;
   // Whether the page stays soft-dirty when that is cleared: somebody may write it without an entry.
-  virtual bool stays_soft_dirty(Pte now) const = 0;
-  // Write protection of userfaultfd can be asked for pages that are not there yet (WP_UNPOPULATED, Linux 6.4).
+  virtual bool stays_soft_dirty(Pte* entry, Pte& now) const = 0;
+  // Write protection of userfaultfd can be asked for pages that are not there yet (WP_UNPOPULATED,
+  // Linux 6.4).
   virtual bool marks_unpopulated() const { return true; }
   // The reference that a copying fault takes from the old frame.
   virtual void drop_copied(Pfn pfn) const = 0;

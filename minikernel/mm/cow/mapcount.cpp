@@ -16,7 +16,7 @@ class MapcountCow final : public ClassicalCow {
     const FrameDescriptor& frame = frame_descriptor(now.pfn());
     return is_anonymous(frame) && mapped(frame) == 1;
   }
-  bool stays_soft_dirty(Pte) const override { return false; }  // there were no pins
+  bool stays_soft_dirty(Pte*, Pte&) const override { return false; }  // there were no pins
 };
 
 const MapcountCow policy;
