@@ -134,7 +134,8 @@ void init_has_ended(int status) {
 }
 
 void something_has_ended() {
-  // Either this sees that init has ended, or the boot CPU that nobody is left (store, then load, on both sides).
+  // Either this sees that init has ended, or the boot CPU that nobody is left (store, then load, on both
+  // sides).
   if (__atomic_load_n(&init_status, __ATOMIC_SEQ_CST) != 0)
     apic_send_interrupt(cpu(0).apic_id, kRescheduleVector);
 }

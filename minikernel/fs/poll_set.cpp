@@ -49,8 +49,7 @@ long PollSet::wait(uint64_t end) {
   }
   WaitQueue nobody;
   long ready = 0;
-  long slept = sleep_until(
-      nobody, [&] { return (ready = look()) != 0; }, Sleep::kInterruptible, end);
+  long slept = sleep_until(nobody, [&] { return (ready = look()) != 0; }, Sleep::kInterruptible, end);
   if (slept == -ETIMEDOUT) return 0;
   return slept < 0 ? -kRestartNoHandler : ready;
 }

@@ -115,11 +115,14 @@ long AddressSpace::with_monitors(uint64_t address, unsigned follow, Try attempt)
 }
 
 long AddressSpace::read_page(uint64_t address, void* out, size_t bytes, unsigned follow) {
-  return with_monitors(address, follow, [&](UserfaultWait* wait) { return read_page_locked(address, out, bytes, follow, wait); });
+  return with_monitors(address, follow, [&](UserfaultWait* wait) {
+    return read_page_locked(address, out, bytes, follow, wait);
+  });
 }
 
 long AddressSpace::get_page(uint64_t address, PageRef& ref) {
-  return with_monitors(address, ref.flags, [&](UserfaultWait* wait) { return follow_page(address, ref, wait); });
+  return with_monitors(address, ref.flags,
+                       [&](UserfaultWait* wait) { return follow_page(address, ref, wait); });
 }
 
 long get_user_pages(AddressSpace& mm, uint64_t address, size_t count, unsigned flags, PageRef* out) {

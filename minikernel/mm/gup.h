@@ -24,10 +24,10 @@ inline constexpr unsigned kFollWrite = 1;  // the page is going to be written
 inline constexpr unsigned kFollGet = 2;    // exactly one of kFollGet and kFollPin
 inline constexpr unsigned kFollPin = 4;
 inline constexpr unsigned kFollLongterm = 8;  // with kFollPin: for a time without limit (registered buffers)
-inline constexpr unsigned kFollForce =
-    16;  // even where the area allows it only to a debugger (ptrace)
+inline constexpr unsigned kFollForce = 16;    // even where the area allows it only to a debugger (ptrace)
 
-inline constexpr unsigned kFollNoWait = 32;   // a page that a monitor of userfaultfd has to be asked for cannot be had
+inline constexpr unsigned kFollNoWait =
+    32;  // a page that a monitor of userfaultfd has to be asked for cannot be had
 
 // One page. Empty when pfn is 0.
 struct PageRef {
@@ -49,9 +49,9 @@ void put_user_page(PageRef& ref);
 // The kernel's own view of the page.
 void* page_bytes(const PageRef& ref);
 
-// Linux's access_process_vm(), which waits for no monitor: reads or writes another address space's memory as a debugger may, with
-// kFollForce also where the area forbids it. Bytes done; less than asked for when a page cannot be had.
-// `buffer` is kernel memory.
+// Linux's access_process_vm(), which waits for no monitor: reads or writes another address space's memory as
+// a debugger may, with kFollForce also where the area forbids it. Bytes done; less than asked for when a page
+// cannot be had. `buffer` is kernel memory.
 long access_process_memory(AddressSpace& mm, uint64_t address, void* buffer, size_t bytes, unsigned flags);
 
 }  // namespace mk

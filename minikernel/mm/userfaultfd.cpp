@@ -104,8 +104,7 @@ void Userfaultfd::wake(uint64_t start, uint64_t length) {
 }
 
 long UserfaultWait::sleep(Sleep kind) {
-  long result = sleep_until(
-      woken_, [this] { return state() == State::kWoken; }, kind);
+  long result = sleep_until(woken_, [this] { return state() == State::kWoken; }, kind);
   leave();
   return result;
 }
@@ -114,8 +113,7 @@ UserfaultWait::State UserfaultWait::leave() {
   if (!context_) return State::kIdle;
   State was;
   while ((was = leave_queue()) == State::kTaken) {
-    sleep_until(
-        woken_, [this] { return state() != State::kTaken; }, Sleep::kDeaf);
+    sleep_until(woken_, [this] { return state() != State::kTaken; }, Sleep::kDeaf);
   }
   context_.reset();
   return was;

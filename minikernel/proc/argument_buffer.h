@@ -11,7 +11,7 @@ namespace mk {
 
 class ArgumentBuffer {
  public:
-  static constexpr size_t kMaxBytes = 2 << 20;  // a quarter of the usual stack, as in Linux
+  static constexpr size_t kMaxBytes = 2 << 20;     // a quarter of the usual stack, as in Linux
   static constexpr size_t kMaxString = 128 << 10;  // MAX_ARG_STRLEN
 
   ArgumentBuffer() = default;

@@ -34,7 +34,8 @@ long read_script(File& file, Script& script) {
   return 1;
 }
 
-long script_arguments(const Script& script, const char* path, const ArgumentBuffer& arguments, ArgumentBuffer& out) {
+long script_arguments(const Script& script, const char* path, const ArgumentBuffer& arguments,
+                      ArgumentBuffer& out) {
   long error = out.append_string(script.interpreter);
   if (error == 0 && script.argument != nullptr) error = out.append_string(script.argument);
   if (error == 0) error = out.append_string(path);

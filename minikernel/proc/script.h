@@ -20,8 +20,9 @@ struct Script {
 // 1: a script, `script` says how it is read. 0: none. -ENOEXEC: a line that names nothing, or does not fit.
 long read_script(File& file, Script& script);
 
-// What the interpreter gets as arguments: itself, its argument, the script's path, and the script's arguments without the
-// first. -E2BIG, -ENOMEM.
-long script_arguments(const Script& script, const char* path, const ArgumentBuffer& arguments, ArgumentBuffer& out);
+// What the interpreter gets as arguments: itself, its argument, the script's path, and the script's arguments
+// without the first. -E2BIG, -ENOMEM.
+long script_arguments(const Script& script, const char* path, const ArgumentBuffer& arguments,
+                      ArgumentBuffer& out);
 
 }  // namespace mk

@@ -107,8 +107,7 @@ class Completion : public RefCounted {
     queue_.wake();
   }
   long wait(Sleep kind) {
-    return sleep_until(
-        queue_, [this] { return __atomic_load_n(&done_, __ATOMIC_ACQUIRE); }, kind);
+    return sleep_until(queue_, [this] { return __atomic_load_n(&done_, __ATOMIC_ACQUIRE); }, kind);
   }
 
  private:

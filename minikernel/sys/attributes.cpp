@@ -10,8 +10,8 @@
 #include "arch/x86_64/clock.h"
 #include "fs/memory_file.h"
 #include "fs/shmem.h"
-#include "fs/vfs.h"
 #include "fs/transfer.h"
+#include "fs/vfs.h"
 #include "sys/syscall.h"
 
 namespace mk {

@@ -65,9 +65,7 @@ namespace {
 long sleep_on(Task& task) {
   uint64_t end = task.restart_arguments[0];
   WaitQueue nobody;
-  if (sleep_until(
-          nobody, [] { return false; }, Sleep::kInterruptible, end) == -ETIMEDOUT)
-    return 0;
+  if (sleep_until(nobody, [] { return false; }, Sleep::kInterruptible, end) == -ETIMEDOUT) return 0;
   uint64_t left = now_ns() < end ? end - now_ns() : 0;
   if (task.restart_arguments[1] != 0 && !put_user(task.restart_arguments[1], to_time_spec(left)))
     return -EFAULT;

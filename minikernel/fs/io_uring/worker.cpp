@@ -30,8 +30,7 @@ void Ring::thread_main(void* ring) {
 
 void Ring::work() {
   while (!__atomic_load_n(&closing_, __ATOMIC_ACQUIRE)) {
-    sleep_until(
-        work_, [this] { return has_work(); }, Sleep::kDeaf, next_deadline());
+    sleep_until(work_, [this] { return has_work(); }, Sleep::kDeaf, next_deadline());
     if (Request* request = take_ready()) run(request, true);
     close_dropped_files();
     schedule_if_needed();
