@@ -43,6 +43,9 @@ add_tool_test(guest.out_of_memory.others 900 ${tools}/test-out-of-memory --cow m
   --cow unshare-mapcount --cow anon-exclusive --cow pte-group --step 7)
 # Every copy-on-write scenario under every policy is as guest-tests/scenarios/expected.json says.
 add_tool_test(guest.matrix 900 $<TARGET_FILE:mmuscope> matrix)
+# The other contract of read-only pins changes nothing for pins that write, and opens no leak.
+add_tool_test(guest.matrix_snapshot 300 $<TARGET_FILE:mmuscope> matrix --append ro_pin=snapshot
+  --policies anon-exclusive,pte,pte-group --scenarios s03,s05,s09,s10,s14,s28)
 add_tool_test(guest.matrix_cpus 900 $<TARGET_FILE:mmuscope> matrix --cpus 4)
 add_tool_test(guest.stress_pins 900 ${tools}/test-stress-pins)
 add_tool_test(guest.scenario_docs 900 ${tools}/update-docs --check)
