@@ -41,14 +41,6 @@ void unlink_child(Process& child) {
   child.parent = nullptr;
 }
 
-void link_child(Process& parent, Process& child) {
-  Process** link = &parent.first_child;
-  while (*link != nullptr) link = &(*link)->next_sibling;
-  *link = &child;
-  child.parent = &parent;
-  child.next_sibling = nullptr;
-}
-
 // Tells the parent that `child` has become a zombie, or before that its tracer. True: the parent does not
 // want to know, it is to be reaped at once.
 bool notify_parent(Process& child) {

@@ -144,13 +144,6 @@ class NewPidfd {
   int fd_ = -1;
 };
 
-void link_to_parent(Process& child, Process& parent) {
-  Process** link = &parent.first_child;
-  while (*link != nullptr) link = &(*link)->next_sibling;
-  *link = &child;
-  child.parent = &parent;
-}
-
 // Gives the task its number and makes it known. `event`: what it is for the parent's tracer. -EAGAIN, -EINTR
 // for a process that is ending.
 long publish(Task& child, Task& parent, const CloneArguments& arguments, int& event) {
@@ -169,7 +162,7 @@ long publish(Task& child, Task& parent, const CloneArguments& arguments, int& ev
     child.process->has_terminal = process.has_terminal;
     child.process->pending.set = parent.signals.for_child;
     Process* real_parent = arguments.flags & CLONE_PARENT ? process.parent : &process;
-    if (real_parent != nullptr) link_to_parent(*child.process, *real_parent);
+    if (real_parent != nullptr) link_child(*real_parent, *child.process);
     child.process->parent_thread = arguments.flags & CLONE_PARENT ? process.parent_thread : parent.pid;
     add_process(*child.process);
   }

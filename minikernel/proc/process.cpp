@@ -78,6 +78,14 @@ void remove_process(Process& process) {
   --processes;
 }
 
+void link_child(Process& parent, Process& child) {
+  Process** link = &parent.first_child;
+  while (*link != nullptr) link = &(*link)->next_sibling;
+  *link = &child;
+  child.parent = &parent;
+  child.next_sibling = nullptr;
+}
+
 void add_thread(Process& process, Task& task) {
   Task** link = &process.threads;
   while (*link != nullptr) link = &(*link)->next_thread;

@@ -120,6 +120,7 @@ Process* find_process(int tgid);
 // The process with the lowest tgid above `after`; null: none.
 Process* next_process(int after);
 void add_process(Process& process);
+void link_child(Process& parent, Process& child);
 void add_thread(Process& process, Task& task);
 void remove_thread(Task& task);
 void remove_process(Process& process);
