@@ -60,7 +60,7 @@ class FdConsoleSink final : public ConsoleSink {
   explicit FdConsoleSink(int fd) : fd_(fd) {}
   ~FdConsoleSink() override { flush(); }
   void put(uint8_t byte) override;
-  void flush();
+  void flush() override;
   int error() const { return error_; }  // errno of the first write that failed, or 0
 
  private:

@@ -62,6 +62,24 @@ TEST(Uart16550, StateRoundTripRereadsTheSource) {
   EXPECT_EQ(uart.port_read(0, kCom1, 1), 'c');
 }
 
+TEST(Uart16550, ShowsThePromptBeforeItWaitsForTheAnswer) {
+  struct Terminal final : ConsoleSink, ConsoleSource {
+    void put(uint8_t byte) override { written += static_cast<char>(byte); }
+    void flush() override { shown = written; }
+    std::optional<uint8_t> get() override {
+      EXPECT_EQ(shown, "# ");
+      return 'y';
+    }
+    uint64_t position() const override { return 0; }
+    void seek(uint64_t) override {}
+    std::string written, shown;
+  } terminal;
+  Uart16550 uart(terminal, terminal);
+  for (const char c : std::string("# ")) uart.port_write(0, kCom1, 1, static_cast<uint8_t>(c));
+  EXPECT_EQ(terminal.shown, "");
+  EXPECT_EQ(uart.port_read(0, kCom1, 1), 'y');
+}
+
 TEST(DebugConsole, HandsOnWholeLines) {
   std::vector<std::string> lines;
   DebugConsole console([&](const std::string& line) { lines.push_back(line); });

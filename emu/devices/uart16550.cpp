@@ -39,7 +39,9 @@ void Uart16550::port_write(unsigned, uint16_t port, unsigned size, uint32_t valu
 }
 
 void Uart16550::pull() {
-  if (receive_.empty()) receive_.push_back(source_.get().value_or(kEndOfInput));
+  if (!receive_.empty()) return;
+  sink_.flush();
+  receive_.push_back(source_.get().value_or(kEndOfInput));
 }
 
 bool Uart16550::interrupt_line() const {

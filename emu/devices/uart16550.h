@@ -23,6 +23,8 @@ class ConsoleSink {
  public:
   virtual ~ConsoleSink() = default;
   virtual void put(uint8_t byte) = 0;
+  // What was put must be seen now: the guest waits for an answer to it.
+  virtual void flush() {}
 };
 
 class ConsoleSource {

@@ -36,6 +36,7 @@ class GatedConsole final : public ConsoleSink {
   void put(uint8_t byte) override {
     if (gate_.pass()) sink_.put(byte);
   }
+  void flush() override { sink_.flush(); }
 
  private:
   Gate& gate_;
