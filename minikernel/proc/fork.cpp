@@ -244,9 +244,8 @@ long clone_task(const CloneArguments& arguments) {
   }
   int pid = child->pid;
   if ((arguments.flags & CLONE_PARENT_SETTID)) put_user(arguments.parent_tid, pid);
-  if ((arguments.flags & CLONE_CHILD_SETTID) &&
-      child->mm->write_memory(arguments.child_tid, &pid, sizeof(pid)) < 0) {
-    // A monitor of userfaultfd has to be waited for, perhaps: the child can.
+  if (arguments.flags & CLONE_CHILD_SETTID) {
+    // By the child itself, as Linux's schedule_tail() does: its fault is seen, and may wait for a monitor.
     child->restart_arguments[0] = arguments.child_tid;
     child->entry = store_own_pid;
   }
