@@ -8,6 +8,7 @@
 #include "arch/x86_64/trap.h"
 #include "arch/x86_64/uart.h"
 #include "boot/boot_info.h"
+#include "boot/boot_options.h"
 #include "boot/init_cpu.h"
 #include "fs/dev.h"
 #include "fs/initramfs.h"
@@ -28,7 +29,8 @@
 namespace mk {
 namespace {
 
-// As a shell has it: what could not be executed, and what was not found.
+// As a shell has it: wrong words, what could not be executed, and what was not found.
+constexpr int kExitUsage = 2;
 constexpr int kExitNotExecutable = 126;
 constexpr int kExitNotFound = 127;
 
@@ -61,16 +63,23 @@ void open_console(FileTable& files) {
   }
 }
 
-void say_why(const char* path, long error) {
-  char line[256];
-  format_text(line, sizeof(line), "minikernel: cannot run %s: error %ld\n", path, -error);
-  for (const char* at = line; *at != 0; ++at) uart_put(static_cast<uint8_t>(*at));
+void say(const char* text) {
+  for (const char* at = text; *at != 0; ++at) uart_put(static_cast<uint8_t>(*at));
+}
+
+[[noreturn]] void end_without_program(const char* why, int status) {
+  log("%s", why);
+  say("minikernel: ");
+  say(why);
+  say("\n");
+  do_exit(status << 8);
 }
 
 // The first task begins here: it becomes the first program.
 void start_init() {
-  char path[256] = "/init";
-  boot_option("init", path, sizeof(path));
+  const BootOptions& options = boot_options();
+  if (options.mistake[0] != 0) end_without_program(options.mistake, kExitUsage);
+  const char* path = options.init;
   Task& task = current();
   task.fs->directory = vfs_root();
   open_console(*task.files);
@@ -87,12 +96,11 @@ void start_init() {
     if (error == 0) error = exec(task, path, arguments, environment, *task.frame);
   }
   if (error < 0) {
-    log("cannot run %s: error %ld", path, -error);
-    say_why(path, error);
-    do_exit((error == -ENOENT ? kExitNotFound : kExitNotExecutable) << 8);
+    char why[320];
+    format_text(why, sizeof(why), "cannot run %s: error %ld", path, -error);
+    end_without_program(why, error == -ENOENT ? kExitNotFound : kExitNotExecutable);
   }
-  char failing[32];
-  if (boot_option("fail_alloc", failing, sizeof(failing))) start_fault_injection(failing);
+  start_fault_injection(options.failing);
 }
 
 // Init is gone: all others have to end, too.

@@ -47,12 +47,6 @@ const T* physical(uint64_t address) {
   return static_cast<const T*>(phys_to_virt(address));
 }
 
-// The word `name=` at `text`, up to the next space; null: another word.
-const char* value_of(const char* word, const char* name) {
-  size_t length = strlen(name);
-  return strncmp(word, name, length) == 0 && word[length] == '=' ? word + length + 1 : nullptr;
-}
-
 }  // namespace
 
 const BootInfo& boot_info() { return info; }
@@ -92,21 +86,6 @@ void read_boot_info(uint64_t start_info_physical) {
     size_t length = strnlen(text, BootInfo::kCommandLineSize - 1);
     memcpy(info.command_line, text, length);
   }
-}
-
-bool boot_option(const char* name, char* buffer, size_t size) {
-  const char* found = nullptr;
-  for (const char* at = info.command_line; *at != 0;) {
-    if (const char* value = value_of(at, name)) found = value;
-    while (*at != 0 && *at != ' ') ++at;
-    while (*at == ' ') ++at;
-  }
-  if (found == nullptr) return false;
-  size_t length = 0;
-  while (found[length] != 0 && found[length] != ' ' && length + 1 < size) ++length;
-  memcpy(buffer, found, length);
-  buffer[length] = 0;
-  return true;
 }
 
 }  // namespace mk

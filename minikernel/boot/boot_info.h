@@ -33,9 +33,6 @@ struct BootInfo {
 };
 
 const BootInfo& boot_info();
-// The value of the last `name=value` word of the command line, copied to `buffer` and cut there; false: no
-// such word.
-bool boot_option(const char* name, char* buffer, size_t size);
 
 // For boot: reads hvm_start_info; its memory must be mapped by the direct map.
 void read_boot_info(uint64_t start_info_physical);

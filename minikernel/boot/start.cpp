@@ -10,12 +10,11 @@
 #include "arch/x86_64/uart.h"
 #include "arch/x86_64/user_copy.h"
 #include "boot/boot_info.h"
+#include "boot/boot_options.h"
 #include "boot/cpus.h"
 #include "boot/init_cpu.h"
 #include "boot/memory.h"
 #include "lib/log.h"
-#include "lib/number.h"
-#include "lib/string.h"
 #include "mm/cow/cow_policy.h"
 
 extern "C" void (*constructors_start[])();
@@ -28,29 +27,6 @@ constexpr uint64_t kCr4Smep = 1ul << 20;
 constexpr uint64_t kCr4Smap = 1ul << 21;
 constexpr uint32_t kFeatureSmep = 1u << 7;  // CPUID leaf 7, EBX
 constexpr uint32_t kFeatureSmap = 1u << 20;
-
-void seed_from_command_line() {
-  char text[24];
-  uint64_t seed = 0;
-  if (boot_option("seed", text, sizeof(text)) && !parse_number(text, seed))
-    log("seed=%s is no number: 0 it is", text);
-  seed_random(seed);
-}
-
-void choose_policy() {
-  char name[32] = "pte";
-  boot_option("cow", name, sizeof(name));
-  if (!choose_cow_policy(name)) {
-    log("cow=%s is no policy: pte it is", name);
-    choose_cow_policy("pte");
-  }
-  log("copy-on-write: %s", cow().name());
-  char promise[16] = "coherent";
-  boot_option("ro_pin", promise, sizeof(promise));
-  ro_pins_are_snapshots = strcmp(promise, "snapshot") == 0;
-  if (!ro_pins_are_snapshots && strcmp(promise, "coherent") != 0)
-    log("ro_pin=%s is neither coherent nor snapshot: coherent it is", promise);
-}
 
 }  // namespace
 
@@ -89,11 +65,12 @@ extern "C" [[noreturn]] void start_boot_cpu(uint64_t start_info) {
   init_cpu(self);
   init_clock();
   init_apic_timer();
-  seed_from_command_line();
+  read_boot_options(boot_info().command_line);
+  seed_random(boot_options().seed);
   find_cpus();
   start_other_cpus();
   self.online = true;
-  choose_policy();
+  log("copy-on-write: %s", cow().name());
   init_frames();
   kernel_main();
 }

@@ -22,19 +22,19 @@ bool should_fail_allocation() {
   return true;
 }
 
-void start_fault_injection(const char* text) {
+bool parse_fault_injection(const char* text, FaultInjection& injection) {
   char number[24] = {};
   const char* comma = strchr(text, ',');
   size_t length = comma != nullptr ? static_cast<size_t>(comma - text) : strlen(text);
-  uint64_t times = 1;
+  injection.times = 1;
   if (length < sizeof(number)) memcpy(number, text, length);
-  uint64_t wanted;
-  if (!parse_number(number, wanted) || (comma != nullptr && !parse_number(comma + 1, times))) {
-    log("fail_alloc=%s is not N or N,TIMES: nothing fails", text);
-    return;
-  }
-  last = wanted + times - 1;
-  first = wanted;
+  return parse_number(number, injection.first) &&
+         (comma == nullptr || parse_number(comma + 1, injection.times));
+}
+
+void start_fault_injection(const FaultInjection& injection) {
+  last = injection.first + injection.times - 1;
+  first = injection.first;
 }
 
 }  // namespace mk

@@ -10,8 +10,16 @@
 
 namespace mk {
 
+struct FaultInjection {
+  uint64_t first;  // 0: none fails
+  uint64_t times;
+};
+
+// `text`: N or N,T; false: it is neither.
+bool parse_fault_injection(const char* text, FaultInjection& injection);
+
 bool should_fail_allocation();
-// From now on allocations count. `text`: N or N,T.
-void start_fault_injection(const char* text);
+// From now on allocations count.
+void start_fault_injection(const FaultInjection& injection);
 
 }  // namespace mk

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "boot/boot_options.h"
+
+#include "lib/log.h"
+#include "lib/number.h"
+#include "lib/string.h"
+#include "mm/cow/cow_policy.h"
+
+namespace mk {
+namespace {
+
+BootOptions options;
+
+struct Option {
+  const char* name;
+  const char* wanted;  // what a value is, for a person
+  bool (*take)(const char* value);
+};
+
+bool take_init(const char* path) {
+  size_t length = strlen(path);
+  if (length == 0 || length >= sizeof(options.init)) return false;
+  memcpy(options.init, path, length + 1);
+  return true;
+}
+
+bool take_promise(const char* name) {
+  ro_pins_are_snapshots = strcmp(name, "snapshot") == 0;
+  return ro_pins_are_snapshots || strcmp(name, "coherent") == 0;
+}
+
+constexpr Option kOptions[] = {
+    {"init", "a path of 1 to 255 bytes", take_init},
+    {"seed", "a number", [](const char* value) { return parse_number(value, options.seed); }},
+    {"cow", "mapcount, page-count, unshare-mapcount, anon-exclusive, pte or pte-group", choose_cow_policy},
+    {"ro_pin", "coherent or snapshot", take_promise},
+    {"fail_alloc", "N or N,TIMES",
+     [](const char* value) { return parse_fault_injection(value, options.failing); }},
+};
+
+void complain(const char* word, const char* why, const char* wanted) {
+  if (options.mistake[0] == 0)
+    format_text(options.mistake, sizeof(options.mistake), "%.48s: %s%s", word, why, wanted);
+}
+
+void take(const char* word) {
+  for (const Option& option : kOptions) {
+    size_t length = strlen(option.name);
+    if (strncmp(word, option.name, length) != 0 || word[length] != '=') continue;
+    if (!option.take(word + length + 1)) complain(word, "is not ", option.wanted);
+    return;
+  }
+  complain(word, "no option of the kernel (init, seed, cow, ro_pin, fail_alloc)", "");
+}
+
+}  // namespace
+
+const BootOptions& boot_options() { return options; }
+
+void read_boot_options(const char* command_line) {
+  choose_cow_policy("pte");
+  for (const char* at = command_line; *at != 0;) {
+    const char* end = strchr(at, ' ');
+    size_t length = end != nullptr ? static_cast<size_t>(end - at) : strlen(at);
+    char word[300];
+    size_t taken = length < sizeof(word) ? length : sizeof(word) - 1;
+    memcpy(word, at, taken);
+    word[taken] = 0;
+    if (taken > 0) take(word);
+    at += length + (end != nullptr ? 1 : 0);
+  }
+}
+
+}  // namespace mk
