@@ -58,6 +58,13 @@ Ref<AddressSpace> AddressSpace::next_in_list(const AddressSpace* after) {
   return Ref<AddressSpace>::adopt(mm);
 }
 
+// With the list's lock held all the time, nothing in the list can end: that begins with leaving it.
+void AddressSpace::visit_page_tables(void (*visit)(const PageTable&, void*), void* argument) {
+  SpinlockGuard guard(list_lock);
+  for (AddressSpace* mm = first_in_list; mm != nullptr; mm = mm->next_in_list_)
+    visit(mm->page_table_, argument);
+}
+
 namespace {
 
 // The lowest address that another mapping may reach below `vma`: stacks keep a gap (Linux's vm_start_gap).

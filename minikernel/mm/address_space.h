@@ -96,6 +96,22 @@ class AddressSpace : public RefCounted {
   // the end. One that ends meanwhile is left out; one that is made meanwhile comes last.
   static Ref<AddressSpace> next_in_list(const AddressSpace* after);
 
+  // Calls visit(Pte) for every entry of every address space that maps a frame with a descriptor; visit(Pfn)
+  // for every table. No page-table lock may be held.
+  template <typename Visit>
+  static void for_each_mapping(Visit visit) {
+    for_each_page_table([&](const PageTable& table) {
+      table.for_each(0, kUserEnd, [&](uint64_t, Pte* entry) {
+        Pte now = read_pte(entry);
+        if (now.maps_page() && !now.special()) visit(now);
+      });
+    });
+  }
+  template <typename Visit>
+  static void for_each_table(Visit visit) {
+    for_each_page_table([&](const PageTable& table) { table.for_each_table_frame(visit); });
+  }
+
   PageTable& page_table() { return page_table_; }
 
   // A copy for a child of fork (mm/fork.cpp): areas and pages, which both share from now on as the
@@ -162,10 +178,12 @@ class AddressSpace : public RefCounted {
     MmapReadGuard guard(mmap_lock_);
     for (const Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next) visit(*vma);
   }
-  PageCounts page_counts_locked(const Vma& vma);
+  PageCounts page_counts_locked(const Vma& vma);                  // without how pages are shared
+  long shared_counts_locked(const Vma& vma, PageCounts& counts);  // all. -ENOMEM
   PageCounts page_counts();
-  // Fills `out` with the words of /proc/PID/pagemap for the pages from `address` on.
-  void pagemap_entries(uint64_t address, uint64_t* out, size_t pages);
+  // Fills `out` with the words of /proc/PID/pagemap for the pages from `address` on, at most kMost of
+  // MappingCounter. -ENOMEM.
+  long pagemap_entries(uint64_t address, uint64_t* out, size_t pages);
   // Copies what is mapped, as far as it is; changes nothing and faults nothing in. How many bytes.
   size_t peek_memory(uint64_t address, void* out, size_t bytes);
   // Goes on with a PAGEMAP_SCAN (mm/pagemap_scan.cpp).
@@ -312,6 +330,11 @@ class AddressSpace : public RefCounted {
   uint64_t locked_pages_ = 0;
   uint64_t default_flags_ = 0;  // of new areas: VM_LOCKED, VM_LOCKONFAULT after mlockall(MCL_FUTURE)
   AddressSpace* previous_in_list_ = nullptr;
+  static void visit_page_tables(void (*visit)(const PageTable&, void*), void* argument);
+  template <typename Visit>
+  static void for_each_page_table(Visit visit) {
+    visit_page_tables([](const PageTable& table, void* to) { (*static_cast<Visit*>(to))(table); }, &visit);
+  }
   AddressSpace* next_in_list_ = nullptr;
 };
 

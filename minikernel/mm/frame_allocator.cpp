@@ -20,7 +20,7 @@ bool in_descriptors;
 uint32_t* pool;  // a stack: the frame freed last is handed out first
 size_t pool_size;
 size_t frames_given;
-Pfn frames_end;
+Pfn end_of_frames;
 
 void refill(FrameCache& cache) {
   SpinlockGuard guard(pool_lock);
@@ -63,7 +63,7 @@ Pfn alloc_zeroed_frame() {
 }
 
 bool frame_get(Pfn pfn) {
-  KASSERT(pfn < frames_end);
+  KASSERT(pfn < end_of_frames);
   if (in_descriptors) return frame_get_many(pfn, 1);
   uint16_t seen = __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED);
   do {
@@ -88,14 +88,14 @@ void free_frame(Pfn pfn) {
 
 void frame_put(Pfn pfn) {
   if (in_descriptors) return frame_put_many(pfn, 1);
-  KASSERT(pfn < frames_end);
+  KASSERT(pfn < end_of_frames);
   uint16_t before = __atomic_fetch_sub(&counts[pfn], 1, __ATOMIC_ACQ_REL);
   KASSERT(before != 0);
   if (before == 1) free_frame(pfn);
 }
 
 bool frame_get_many(Pfn pfn, uint32_t count) {
-  KASSERT(in_descriptors && pfn < frames_end);
+  KASSERT(in_descriptors && pfn < end_of_frames);
   uint32_t& references = frame_descriptor(pfn).references;
   uint32_t seen = __atomic_load_n(&references, __ATOMIC_RELAXED);
   do {
@@ -107,7 +107,7 @@ bool frame_get_many(Pfn pfn, uint32_t count) {
 }
 
 void frame_put_many(Pfn pfn, uint32_t count) {
-  KASSERT(in_descriptors && pfn < frames_end);
+  KASSERT(in_descriptors && pfn < end_of_frames);
   uint32_t before = __atomic_fetch_sub(&frame_descriptor(pfn).references, count, __ATOMIC_ACQ_REL);
   KASSERT(before >= count);
   if (before == count) free_frame(pfn);
@@ -130,6 +130,8 @@ unsigned frame_count(Pfn pfn) {
                         : __atomic_load_n(&counts[pfn], __ATOMIC_RELAXED);
 }
 
+Pfn frames_end() { return end_of_frames; }
+
 size_t total_frame_count() { return frames_given; }
 
 size_t free_frame_count() {
@@ -142,13 +144,13 @@ size_t free_frame_count() {
 void init_frame_allocator(uint16_t* frame_counts, uint32_t* frame_pool, Pfn end) {
   counts = frame_counts;
   pool = frame_pool;
-  frames_end = end;
+  end_of_frames = end;
 }
 
 void count_frames_in_descriptors() { in_descriptors = true; }
 
 void give_frames(Pfn start, Pfn end) {
-  KASSERT(start != 0 && end <= frames_end);
+  KASSERT(start != 0 && end <= end_of_frames);
   // Highest first, so that the lowest is handed out first.
   for (Pfn pfn = end; pfn > start; --pfn) pool[pool_size++] = static_cast<uint32_t>(pfn - 1);
   frames_given += end - start;

@@ -35,6 +35,7 @@ void drain_dropped_frames();
 unsigned frame_count(Pfn pfn);
 
 size_t free_frame_count();   // of all CPUs and the pool
+Pfn frames_end();            // above all frames, the reserved ones too
 size_t total_frame_count();  // all that the allocator ever had
 
 // The free frames of one CPU; lives in its PerCpu.

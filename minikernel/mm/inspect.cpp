@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Looking at an address space from outside, for /proc: Linux's fs/proc/task_mmu.c. Changes nothing. How many
-// mappings a frame has is told by its count: one reference for each entry, one for the file it belongs to.
-// What copying faults have put off dropping on this CPU is dropped first.
+// Looking at an address space from outside, for /proc: Linux's fs/proc/task_mmu.c. Changes nothing.
 #include "arch/x86_64/memory_layout.h"
+#include "lib/assert.h"
 #include "lib/string.h"
 #include "mm/address_space.h"
+#include "mm/mappings.h"
 #include "mm/user_memory.h"
 
 namespace mk {
 namespace {
 
+constexpr uint64_t kMapFrame = (1ul << 55) - 1;
 constexpr uint64_t kMapSoftDirty = 1ul << 55;
 constexpr uint64_t kMapExclusive = 1ul << 56;
 constexpr uint64_t kMapUffdWp = 1ul << 57;
@@ -19,25 +20,24 @@ constexpr uint64_t kMapFile = 1ul << 61;
 constexpr uint64_t kMapSwap = 1ul << 62;
 constexpr uint64_t kMapPresent = 1ul << 63;
 
-unsigned mappings_of(Pfn pfn, bool file_page) {
-  unsigned count = frame_count(pfn);
-  return max(1u, file_page ? count - 1 : count);
-}
-
 void count_page(PageCounts& counts, const Vma& vma, Pte entry) {
   bool file_page = entry.has(Pte::kFile);
   bool shmem = file_page && vma.file->inode().file_system == FileSystem::kNameless;
   ++(!file_page ? counts.anonymous : shmem ? counts.shmem : counts.file);
-  unsigned mappings = mappings_of(entry.pfn(), file_page);
-  bool dirty = entry.has(Pte::kDirty) || !file_page;
+  if (entry.has(Pte::kAccessed)) ++counts.referenced;
+}
+
+void count_shares(PageCounts& counts, Pte entry, unsigned mappings) {
+  bool dirty = entry.has(Pte::kDirty) || !entry.has(Pte::kFile);
   bool shared = mappings > 1;
   ++(shared  ? dirty ? counts.shared_dirty : counts.shared_clean
      : dirty ? counts.private_dirty
              : counts.private_clean);
-  if (entry.has(Pte::kAccessed)) ++counts.referenced;
   counts.proportional += kPageSize / mappings;
   if (dirty) counts.proportional_dirty += kPageSize / mappings;
 }
+
+bool has_frame(Pte entry) { return entry.maps_page() && !entry.special(); }  // markers are no swapped pages
 
 uint64_t pagemap_word(const Vma& vma, Pte entry) {
   uint64_t word = vma.flags & kVmSoftDirty ? kMapSoftDirty : 0;
@@ -47,11 +47,7 @@ uint64_t pagemap_word(const Vma& vma, Pte entry) {
   if (entry.guard()) word |= kMapGuard;
   if (!entry.maps_page()) return word | kMapSwap;
   word |= kMapPresent | entry.pfn();
-  if (entry.special()) return word;
-  bool file_page = entry.has(Pte::kFile);
-  if (file_page) word |= kMapFile;
-  if (mappings_of(entry.pfn(), file_page) == 1) word |= kMapExclusive;
-  return word;
+  return !entry.special() && entry.has(Pte::kFile) ? word | kMapFile : word;
 }
 
 }  // namespace
@@ -73,13 +69,35 @@ void PageCounts::add(const PageCounts& other) {
 
 PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
   PageCounts counts;
-  drain_dropped_frames();
   page_table_.for_each(vma.start, vma.end, [&](uint64_t, Pte* entry) {
     Pte now = read_pte(entry);
-    if (now.maps_page() && !now.special()) count_page(counts, vma, now);  // markers are no swapped pages
+    if (has_frame(now)) count_page(counts, vma, now);
   });
-  if (vma.flags & kVmLocked) counts.locked = counts.proportional;
   return counts;
+}
+
+long AddressSpace::shared_counts_locked(const Vma& vma, PageCounts& counts) {
+  constexpr uint64_t kAtOnce = MappingCounter::kMost * kPageSize;
+  MappingCounter counter;
+  if (!counter.ok()) return -ENOMEM;
+  counts = page_counts_locked(vma);
+  for (uint64_t at = page_table_.skip_holes(vma.start); at < vma.end;) {
+    uint64_t end = min(vma.end, at + kAtOnce);
+    counter.clear();
+    page_table_.for_each(at, end, [&](uint64_t, Pte* entry) {
+      Pte now = read_pte(entry);
+      if (has_frame(now)) counter.add(now);
+    });
+    counter.count();
+    page_table_.for_each(at, end, [&](uint64_t, Pte* entry) {
+      Pte now = read_pte(entry);
+      unsigned mappings = has_frame(now) ? counter.mappings(now.pfn()) : 0;
+      if (mappings != 0) count_shares(counts, now, mappings);  // else it has come since
+    });
+    at = page_table_.skip_holes(end);
+  }
+  if (vma.flags & kVmLocked) counts.locked = counts.proportional;
+  return 0;
 }
 
 PageCounts AddressSpace::page_counts() {
@@ -88,22 +106,25 @@ PageCounts AddressSpace::page_counts() {
   return total;
 }
 
-void AddressSpace::pagemap_entries(uint64_t address, uint64_t* out, size_t pages) {
-  drain_dropped_frames();
-  MmapReadGuard guard(mmap_lock_);
+long AddressSpace::pagemap_entries(uint64_t address, uint64_t* out, size_t pages) {
+  KASSERT(pages <= MappingCounter::kMost);
+  MappingCounter counter;
+  if (!counter.ok()) return -ENOMEM;
   memset(out, 0, pages * sizeof(*out));
   uint64_t end = address + pages * kPageSize;
+  MmapReadGuard guard(mmap_lock_);
   for (const Vma* vma = vmas_.find(address); vma != nullptr && vma->start < end; vma = vma->next) {
     for (uint64_t at = max(address, vma->start); at < min(end, vma->end); at += kPageSize) {
       Pte* entry = page_table_.find(at);
-      if (entry == nullptr) {
-        out[(at - address) / kPageSize] = pagemap_word(*vma, Pte());
-        continue;
-      }
-      PteLock lock(entry);
-      out[(at - address) / kPageSize] = pagemap_word(*vma, read_pte(entry));
+      Pte now = entry != nullptr ? read_pte(entry) : Pte();
+      out[(at - address) / kPageSize] = pagemap_word(*vma, now);
+      if (has_frame(now)) counter.add(now);
     }
   }
+  counter.count();
+  for (size_t i = 0; i < pages; ++i)
+    if (counter.mappings(out[i] & kMapFrame) == 1) out[i] |= kMapExclusive;
+  return 0;
 }
 
 size_t AddressSpace::peek_memory(uint64_t address, void* out, size_t bytes) {

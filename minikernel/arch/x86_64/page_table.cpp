@@ -75,6 +75,28 @@ void PageTable::destroy() {
   root_ = 0;
 }
 
+namespace {
+
+void visit_table(Pfn pfn, int level, unsigned entries, void (*visit)(Pfn, void*), void* argument) {
+  visit(pfn, argument);
+  for (unsigned i = 0; level > 0 && i < entries; ++i) {
+    Pte entry = read_pte(&table_of(pfn)[i]);
+    if (entry.maps_page()) visit_table(entry.pfn(), level - 1, kEntries, visit, argument);
+  }
+}
+
+}  // namespace
+
+void PageTable::visit_tables(void (*visit)(Pfn, void*), void* argument) const {
+  visit_table(root_, top_level(), kEntries / 2, visit, argument);
+}
+
+uint64_t PageTable::skip_holes(uint64_t linear) const {
+  for (uint64_t next = 0; linear < kUserEnd; linear = next)
+    if (find_or_skip(linear, next) != nullptr) return linear;
+  return kUserEnd;
+}
+
 Pte* PageTable::find_or_skip(uint64_t linear, uint64_t& next) const {
   Pte* table = table_of(root_);
   for (int level = top_level(); level > 0; --level) {

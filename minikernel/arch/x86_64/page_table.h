@@ -83,6 +83,13 @@ class PageTable {
       start = next;
     }
   }
+  // The first address from `linear` on that has a last-level table; kUserEnd: none has.
+  uint64_t skip_holes(uint64_t linear) const;
+  // Calls visit(Pfn) for the frame of each table of the lower half, the root's too.
+  template <typename Visit>
+  void for_each_table_frame(Visit visit) const {
+    visit_tables([](Pfn pfn, void* to) { (*static_cast<Visit*>(to))(pfn); }, &visit);
+  }
 
   // For boot: the kernel's own table. map_kernel() makes an entry of the upper half in it, for 4 KiB or (with
   // Pte::kPageSize in `bits`) 2 MiB; tables come from `new_table`, which returns the address of zeroed
@@ -100,6 +107,7 @@ class PageTable {
   // As find(); when there is no table, `next` is the first address that may have one. Else the end of this
   // table.
   Pte* find_or_skip(uint64_t linear, uint64_t& next) const;
+  void visit_tables(void (*visit)(Pfn, void*), void* argument) const;
   static void free_tables(Pte* table, int level, unsigned entries);
 
   Pfn root_ = 0;

@@ -76,9 +76,9 @@ void print_counts(const PageCounts& counts, bool rollup, TextBuffer& out) {
   pages(out, "Referenced:", counts.referenced);
   pages(out, "Anonymous:", counts.anonymous);
   static constexpr const char* kZeros[] = {
-      "KSM:",           "LazyFree:",       "AnonHugePages:",  "ShmemPmdMapped:",
-      "FilePmdMapped:", "Shared_Hugetlb:", "Private_Hugetlb:"};
+      "KSM:", "LazyFree:", "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:", "Shared_Hugetlb:"};
   for (const char* zero : kZeros) pages(out, zero, 0);
+  out.print("Private_Hugetlb: %7u kB\n", 0u);  // one column to the right, as in Linux
   pages(out, "Swap:", counts.swap);
   pages(out, "SwapPss:", counts.swap);
   line(out, "Locked:", counts.locked / 1024);
@@ -118,27 +118,35 @@ long proc_smaps(const ProcessInfo& info, TextBuffer& out) {
   if (!info.mm) return 0;
   PathBuffer paths;
   if (!paths.ok()) return -ENOMEM;
+  long error = 0;
   info.mm->for_each_vma([&](const Vma& vma) {
+    PageCounts counts;
+    if (error == 0) error = info.mm->shared_counts_locked(vma, counts);
+    if (error < 0) return;
     print_area(*info.mm, vma, paths, out);
     line(out, "Size:", vma.size() / 1024);
     line(out, "KernelPageSize:", kPageSize / 1024);
     line(out, "MMUPageSize:", kPageSize / 1024);
-    print_counts(info.mm->page_counts_locked(vma), false, out);
+    print_counts(counts, false, out);
     out.append("THPeligible:           0\n");
     print_flags(vma, out);
   });
-  return 0;
+  return error;
 }
 
 long proc_smaps_rollup(const ProcessInfo& info, TextBuffer& out) {
   if (!info.mm) return 0;
   PageCounts total;
   uint64_t start = 0, end = 0;
+  long error = 0;
   info.mm->for_each_vma([&](const Vma& vma) {
     if (end == 0) start = vma.start;
     end = vma.end;
-    total.add(info.mm->page_counts_locked(vma));
+    PageCounts counts;
+    if (error == 0) error = info.mm->shared_counts_locked(vma, counts);
+    total.add(counts);
   });
+  if (error < 0) return error;
   out.print("%08lx-%08lx ---p 00000000 00:00 0 ", start, end);
   out.pad_to(kNameColumn);
   out.append("[rollup]\n");

@@ -27,7 +27,8 @@ class PageMap final : public Inode {
     uint64_t words[kWords];
     for (uint64_t done = 0; done < wanted;) {
       uint64_t count = min(wanted - done, kWords);
-      info.mm->pagemap_entries((first + done) * kPageSize, words, count);
+      if (long error = info.mm->pagemap_entries((first + done) * kPageSize, words, count); error < 0)
+        return error;
       if (!copy_to_user(buffer.address + done * 8, words, count * 8)) return -EFAULT;
       done += count;
     }

@@ -6,7 +6,7 @@
 //   root.cpp         the directory itself: processes, self, thread-self
 //   directories.cpp  /proc/PID, its task/, fd/ and fdinfo/, and links out of it
 //   maps.cpp         maps, smaps, smaps_rollup         pagemap.cpp  pagemap
-//   mem.cpp          mem
+//   mem.cpp          mem                               frames.cpp   kpagecount, kpageflags
 //   status.cpp       status, stat, statm, limits ...   system.cpp   meminfo, vmstat, stat ...
 #pragma once
 
@@ -54,6 +54,8 @@ Ref<Inode> make_clear_refs(ProcessId id);
 // The PAGEMAP_SCAN ioctl, whose argument is at `address` (pagemap_scan.cpp).
 long pagemap_scan(AddressSpace& mm, uint64_t address);
 Ref<Inode> make_memory_of_process(ProcessId id);
+Ref<Inode> make_kpagecount();
+Ref<Inode> make_kpageflags();
 
 // Puts the files about the machine into /proc.
 long proc_system_init();

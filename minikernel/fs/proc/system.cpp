@@ -229,6 +229,8 @@ long proc_mounts_of_system(TextBuffer& out) {
 
 long proc_system_init() {
   long error = place("/proc/mounts", make_symlink("self/mounts", strlen("self/mounts")));
+  error |= place("/proc/kpagecount", make_kpagecount());
+  error |= place("/proc/kpageflags", make_kpageflags());
   for (const SystemFile& file : kFiles) {
     Ref<Inode> inode;
     if (file.generate != nullptr) {
