@@ -118,6 +118,28 @@ Json json_of(const Table& table, size_t row, size_t policy) {
   return json;
 }
 
+constexpr size_t kWidth = 120;
+
+// A scenario's title, as far as the line has room.
+std::string with_title(std::string line, size_t column, const Scenario& scenario) {
+  if (column + 12 > kWidth) return line;
+  line.resize(column, ' ');
+  const size_t room = kWidth - column;
+  return line + (scenario.title.size() <= room ? scenario.title : scenario.title.substr(0, room - 3) + "...");
+}
+
+// What the words of the table mean that are in it.
+void explain_verdicts(std::ostream& out, const Table& table) {
+  for (const Verdict& verdict : kVerdicts) {
+    const auto is_it = [&](const Cell& cell) {
+      return cell.measured && cell.measured->verdict == verdict.word;
+    };
+    if (std::ranges::any_of(table.rows,
+                            [&](const Row& row) { return std::ranges::any_of(row.cells, is_it); }))
+      out << fmt::format("{:<7}  {}\n", verdict.word, verdict.meaning);
+  }
+}
+
 }  // namespace
 
 bool Table::as_expected(size_t row, size_t policy) const {
@@ -137,12 +159,16 @@ void print_text(std::ostream& out, const Table& table) {
   std::vector<size_t> widths(rows[0].size());
   for (const auto& row : rows)
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  for (const auto& row : rows) {
+  size_t column = 0;
+  for (const size_t width : widths) column += width + 2;
+  for (size_t at = 0; at < rows.size(); ++at) {
     std::string line;
-    for (size_t i = 0; i < row.size(); ++i) line += fmt::format("{:{}}  ", row[i], widths[i]);
+    for (size_t i = 0; i < widths.size(); ++i) line += fmt::format("{:{}}  ", rows[at][i], widths[i]);
     line.erase(line.find_last_not_of(' ') + 1);
-    out << line << "\n";
+    out << (at == 0 ? line : with_title(line, column, table.rows[at - 1].scenario)) << "\n";
   }
+  out << "\n";
+  explain_verdicts(out, table);
   const size_t differences = table.differences();
   out << fmt::format("\n{} of {} cells are as expected", table.cells() - differences, table.cells());
   out << (differences != 0 ? "; of the others, what was expected follows the !\n" : "\n");

@@ -46,19 +46,31 @@ TEST(Table, CountsDifferences) {
 }
 
 TEST(Table, TextMarksDifferencesAndExplainsThem) {
-  EXPECT_EQ(text_of(print_text, some_table()),
-            "     mapcount  pte\n"
-            "S02  LEAK      ok/2 !ok/1\n"
-            "S03  ? !ok/1   ok\n"
-            "\n"
-            "2 of 4 cells are as expected; of the others, what was expected follows the !\n"
-            "\n"
-            "S02 title: a|b\n"
-            "pte ok/2 !ok/1\n"
-            "\n"
-            "S03 title: a|b\n"
-            "mapcount ? !ok/1\n"
-            "  the kernel panicked\n");
+  EXPECT_EQ(
+      text_of(print_text, some_table()),
+      "     mapcount  pte\n"
+      "S02  LEAK      ok/2 !ok/1  title\n"
+      "S03  ? !ok/1   ok          title\n"
+      "\n"
+      "ok       as it has to be; /N: N pages were copied on the way\n"
+      "LEAK     somebody reads what he must not: a child its parent's later writes, or the other way round\n"
+      "\n"
+      "2 of 4 cells are as expected; of the others, what was expected follows the !\n"
+      "\n"
+      "S02 title: a|b\n"
+      "pte ok/2 !ok/1\n"
+      "\n"
+      "S03 title: a|b\n"
+      "mapcount ? !ok/1\n"
+      "  the kernel panicked\n");
+}
+
+TEST(Table, TextKeepsToTheWidthOfATerminal) {
+  Table table = some_table();
+  table.rows[0].scenario.title = std::string(200, 'x');
+  const std::string text = text_of(print_text, table);
+  EXPECT_NE(text.find("S02  LEAK      ok/2 !ok/1  " + std::string(90, 'x') + "...\n"), std::string::npos)
+      << text;
 }
 
 TEST(Table, CellsWithOneExplanationShareIt) {
@@ -72,8 +84,8 @@ TEST(Table, LinuxIsAColumnWithReasons) {
   Table table = some_table();
   table.native = NativeResults{"Linux 6", {{"S02", *parse_cell("ok")}, {"S03", {"skip", {}, "no pipes"}}}};
   const std::string text = text_of(print_text, table);
-  EXPECT_NE(text.find("S02  LEAK      ok/2 !ok/1  ok\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("S03  ? !ok/1   ok          skip\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("S02  LEAK      ok/2 !ok/1  ok     title\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("S03  ? !ok/1   ok          skip   title\n"), std::string::npos) << text;
   EXPECT_NE(text.find("  skipped S03: no pipes\n"), std::string::npos) << text;
 }
 

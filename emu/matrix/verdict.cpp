@@ -7,7 +7,7 @@
 namespace mmuscope::matrix {
 
 bool is_verdict(std::string_view word) {
-  return std::find(kVerdicts.begin(), kVerdicts.end(), word) != kVerdicts.end();
+  return std::ranges::find(kVerdicts, word, &Verdict::word) != kVerdicts.end();
 }
 
 std::optional<Outcome> parse_cell(std::string_view text) {

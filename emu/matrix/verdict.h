@@ -16,8 +16,22 @@ namespace mmuscope::matrix {
 inline constexpr std::array<std::string_view, 6> kPolicies{"mapcount",       "page-count", "unshare-mapcount",
                                                            "anon-exclusive", "pte",        "pte-group"};
 
-inline constexpr std::array<std::string_view, 10> kVerdicts{"ok",     "LEAK",    "LOSTDMA", "STALE", "LOSTWP",
-                                                            "LOSTSD", "FALSESD", "TORN",    "HANG",  "LOSTW"};
+struct Verdict {
+  std::string_view word;
+  std::string_view meaning;  // for a person: what was seen
+};
+inline constexpr std::array<Verdict, 10> kVerdicts{{
+    {"ok", "as it has to be; /N: N pages were copied on the way"},
+    {"LEAK", "somebody reads what he must not: a child its parent's later writes, or the other way round"},
+    {"LOSTDMA", "what a device writes and what its process reads and writes are two different pages"},
+    {"STALE", "a device that reads memory does not see what its process writes there"},
+    {"LOSTWP", "a write to a protected page was not told to the monitor"},
+    {"LOSTSD", "a page was written and has no soft-dirty mark"},
+    {"FALSESD", "a page has a soft-dirty mark and was not written"},
+    {"TORN", "a child sees the later of two writes without the earlier"},
+    {"HANG", "nothing happens any more"},
+    {"LOSTW", "a process does not read what it has written itself"},
+}};
 inline constexpr std::string_view kSkip = "skip";
 
 struct Outcome {
