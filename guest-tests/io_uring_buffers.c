@@ -2,7 +2,8 @@
 //
 // Registered buffers, which are pinned, and registered files. A pipe is the device that writes and reads
 // memory by itself: when a read of it is in flight, whoever writes into the pipe moves the bytes. They go to
-// the pages that were pinned, wherever the program's address leads by then.
+// the pages that were pinned, wherever the program's address leads by then. What a fork does to them depends
+// on the kernel's copy-on-write: scenarios/s05.c and s06.c.
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -98,39 +99,7 @@ static void in_step(void) {
   RING_EXPECT(&ring, 5, 6);
 }
 
-// Over a fork the pinned page stays with the one who pinned it, whoever writes first.
-static void over_fork(bool parent_writes) {
-  char* page = map_anonymous(kPage, PROT_READ | PROT_WRITE);
-  page[0] = 1;
-  page[1] = 1;
-  CHECK_EQUAL(register_buffers(page, kPage), 0);
-  int go[2];
-  CHECK(pipe(go) == 0);
-  pid_t child = fork();
-  if (child == 0) {
-    char byte;
-    if (read(go[0], &byte, 1) != 1) _exit(9);
-    _exit(page[0] * 16 + page[1]);
-  }
-  if (parent_writes) page[1] = 2;
-  start(IORING_OP_READ_FIXED, page, 1, 1);
-  char three = 3;
-  CHECK_EQUAL(write(device[1], &three, 1), 1);
-  RING_EXPECT(&ring, 1, 1);
-  CHECK_EQUAL(page[0], 3);
-  CHECK_EQUAL(page[1], parent_writes ? 2 : 1);
-  CHECK_EQUAL(write(go[1], "x", 1), 1);
-  int status;
-  CHECK(waitpid(child, &status, 0) == child);
-  CHECK_EQUAL(WEXITSTATUS(status), 0x11);
-  close(go[0]);
-  close(go[1]);
-  unregister_buffers();
-  munmap(page, kPage);
-}
-
-// Without registering. The buffer is looked for when there is something to put into it; that of a file with
-// O_DIRECT may be taken at once.
+// Without registering. The buffer is looked for when there is something to put into it.
 static void plain_buffers(void) {
   char* page = map_anonymous(kPage, PROT_READ | PROT_WRITE);
   ring_transfer(&ring, IORING_OP_READ, device[0], page, kPage, 0, 1);
@@ -156,28 +125,6 @@ static void plain_buffers(void) {
   CHECK_EQUAL(write(device[1], "xy", 2), 2);
   RING_EXPECT(&ring, 3, 2);
   CHECK(memcmp(text, "xyays", 5) == 0);
-
-  int direct[2];
-  CHECK(pipe2(direct, O_DIRECT) == 0);
-  page = map_anonymous(kPage, PROT_READ | PROT_WRITE);
-  page[0] = page[1] = 1;
-  ring_transfer(&ring, IORING_OP_READ, direct[0], page, 1, 0, 4);
-  CHECK_EQUAL(ring_submit(&ring, 0), 1);
-  pid_t child = fork();
-  if (child == 0) {
-    page[0] = 9;
-    _exit(0);
-  }
-  int status;
-  CHECK(waitpid(child, &status, 0) == child && status == 0);
-  page[1] = 2;
-  CHECK_EQUAL(write(direct[1], "\3 and more", 10), 10);
-  RING_EXPECT(&ring, 4, 1);
-  CHECK_EQUAL(page[0], 3);
-  CHECK_EQUAL(page[1], 2);
-  close(direct[0]);
-  close(direct[1]);
-  munmap(page, kPage);
 }
 
 static void registered_files(void) {
@@ -234,9 +181,6 @@ static void probe(void) {
   }
 }
 
-static void nobody_writes(void) { over_fork(false); }
-static void the_parent_writes(void) { over_fork(true); }
-
 static void begin(void) {
   ring = ring_make(8, 0, 0);
   CHECK(pipe(device) == 0);
@@ -252,9 +196,7 @@ int main(void) {
   static const struct RingTest tests[] = {
       {begin, "registering: ok"},
       {in_step, "device and program: ok"},
-      {nobody_writes, "over fork, nobody writes: ok"},
-      {the_parent_writes, "over fork, the parent writes: ok"},
-      {plain_buffers, "plain and direct buffers: ok"},
+      {plain_buffers, "plain buffers: ok"},
       {registered_files, "registered files: ok"},
       {end, "probe: ok"},
   };

@@ -114,9 +114,19 @@ static void end_job(pid_t pid) {
 static void foreground(void) {
   CHECK_FAILS(tcsetpgrp(terminal, -1), EINVAL);
   CHECK_FAILS(tcsetpgrp(terminal, 0x3fffffff), ESRCH);
-  CHECK_FAILS(tcsetpgrp(terminal, getsid(getppid())), EPERM);  // another session's
+  struct Gate there = make_gate();
+  pid_t pid = checked_fork();
+  if (pid == 0) {
+    setsid();
+    open_gate(there);
+    wait_forever();
+  }
+  pass_gate(there);
+  CHECK_FAILS(tcsetpgrp(terminal, pid), EPERM);  // another session's
+  end_job(pid);
+  remove_gate(there);
   CHECK_FAILS(ioctl(terminal, TIOCSPGRP, 8), EFAULT);
-  pid_t pid = start_job(wait_forever);
+  pid = start_job(wait_forever);
   CHECK(tcsetpgrp(terminal, pid) == 0);
   CHECK_EQUAL(tcgetpgrp(terminal), pid);
   signal(SIGTTOU, SIG_IGN);

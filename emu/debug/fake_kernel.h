@@ -47,7 +47,7 @@ class FakeKernel {
     set("mk::AddressSpace", mm, "page_table_.root_", target.cpus[0].cr3 / x86::kPageSize);
     counts = memory(2 * kPages);
     descriptors = memory(64 * kPages);
-    global("mk::frames_end", kPages);
+    global("mk::end_of_frames", kPages);
     global("mk::descriptors_end", kPages);
     global("mk::counts", counts);
     global("mk::descriptors", descriptors);
@@ -63,7 +63,7 @@ class FakeKernel {
     const uint64_t made = add("mk::Process");
     set("mk::Process", made, "tgid", static_cast<uint64_t>(tgid));
     set("mk::Process", made, "parent", parent);
-    const KernelField limits = *types.field("mk::Process", "limits");
+    const KernelField limits = types.field("mk::Process", "limits").value();
     for (uint64_t i = 0; i < limits.type.size / limits.type.element_size; ++i)
       set(limits.type.name, made + limits.offset + i * limits.type.element_size, "soft", ~uint64_t{0});
     if (last_process_ == 0) {
@@ -92,14 +92,14 @@ class FakeKernel {
     for (uint64_t more = x86::kPageSize; more < bytes; more += x86::kPageSize) target.new_page();
     return kDirectMap + first;
   }
-  uint64_t add(const std::string& type) { return memory(*types.size_of(type)); }
+  uint64_t add(const std::string& type) { return memory(types.size_of(type).value()); }
 
   void set(const std::string& type, uint64_t object, std::string_view path, uint64_t value) {
-    const KernelField field = *types.field(type, path);
+    const KernelField field = types.field(type, path).value();
     target.put(object + field.offset - kDirectMap, value, field.type.size);
   }
   uint64_t get(const std::string& type, uint64_t object, std::string_view path) {
-    const KernelField field = *types.field(type, path);
+    const KernelField field = types.field(type, path).value();
     uint64_t value = 0;
     const auto at = target.memory.begin() + static_cast<long>(object + field.offset - kDirectMap);
     std::copy_n(at, field.type.size, reinterpret_cast<uint8_t*>(&value));
@@ -119,7 +119,7 @@ class FakeKernel {
     return physical;
   }
   void global(const std::string& name, uint64_t value) {
-    const KernelVariable variable = *types.variable(name);
+    const KernelVariable variable = types.variable(name).value();
     target.put(page_of(variable.address) + variable.address % x86::kPageSize, value, variable.type.size);
   }
 
@@ -159,7 +159,7 @@ class FakeKernel {
   void choose_policy(std::string name) {
     const bool by_entry = name.starts_with("pte");
     std::ranges::replace(name, '-', '_');
-    const KernelVariable reference = *types.variable("mk::cow_" + name);
+    const KernelVariable reference = types.variable("mk::cow_" + name).value();
     const uint64_t policy = memory(8);
     target.put(page_of(reference.address) + reference.address % x86::kPageSize, policy);
     global("mk::chosen", policy);

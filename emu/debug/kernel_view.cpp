@@ -349,7 +349,7 @@ Expected<std::string> KernelView::cow_policy() const {
 
 Expected<uint64_t> KernelView::frame_count(uint64_t pfn) const {
   Reading reading(*this);
-  const uint64_t end = reading.global("mk::frames_end");
+  const uint64_t end = reading.global("mk::end_of_frames");
   if (reading.failed()) return reading.error();
   if (pfn >= end)
     return fail(ErrorKind::kUsage, fmt::format("frame 0x{:x} is beyond the last one, 0x{:x}", pfn, end));
@@ -372,7 +372,7 @@ x86::PagingContext KernelView::context(unsigned cpu, const SpaceView& space) con
 Expected<FrameView> KernelView::descriptor(uint64_t pfn) const {
   FrameView view{.pfn = pfn};
   Reading reading(*this);
-  const uint64_t counted = reading.global("mk::frames_end");
+  const uint64_t counted = reading.global("mk::end_of_frames");
   const uint64_t described = reading.global("mk::descriptors_end");
   if (reading.failed()) return reading.error();
   if (pfn < counted) {
