@@ -2,11 +2,9 @@
 //
 // Registered buffers, which are pinned, and registered files. A pipe is the device that writes and reads
 // memory by itself: when a read of it is in flight, whoever writes into the pipe moves the bytes. They go to
-// the pages that were pinned, wherever the program's address leads by then. What a fork does to them depends
-// on the kernel's copy-on-write: scenarios/s05.c and s06.c.
+// the pages that were pinned, wherever the program's address leads by then. Forks: io_uring_forks.
 #include <fcntl.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "ring.h"
 

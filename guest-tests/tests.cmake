@@ -34,6 +34,7 @@ foreach(policy mapcount page-count unshare-mapcount anon-exclusive pte pte-group
     endif()
   endforeach()
 endforeach()
+add_tool_test(guest.musl.4_cpus 900 ${tools}/compare-guests --cpus 4 --library musl --skip qemu)
 # And in QEMU, whose four CPUs run at the same time.
 add_tool_test(guest.qemu.4_cpus 1200 ${tools}/compare-guests --cpus 4 --library glibc --skip mmuscope)
 add_tool_test(guest.out_of_memory.pte 900 ${tools}/test-out-of-memory --cow pte)

@@ -96,7 +96,7 @@ void start_init() {
     if (error == 0) error = exec(task, path, arguments, environment, *task.frame);
   }
   if (error < 0) {
-    char why[320];
+    char why[BootOptions::kInitSize + 64];
     format_text(why, sizeof(why), "cannot run %s: error %ld", path, -error);
     end_without_program(why, error == -ENOENT ? kExitNotFound : kExitNotExecutable);
   }

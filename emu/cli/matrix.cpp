@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <thread>
 
 #include "cli/commands.h"
@@ -107,7 +108,20 @@ Expected<std::vector<MatrixRun>> runs_of(const Table& table, const MatrixOptions
   return runs;
 }
 
+// The table's rows and columns decide on these.
+Expected<void> check_append(const std::string& words) {
+  std::istringstream in(words);
+  for (std::string word; in >> word;)
+    if (word.starts_with("cow=") || word.starts_with("init="))
+      return fail(ErrorKind::kUsage,
+                  fmt::format("--append {}: the table's columns are the policies, and its rows "
+                              "the programs; see --policies and --scenarios",
+                              word));
+  return {};
+}
+
 Expected<int> run_matrix(const MatrixOptions& options) {
+  if (auto good = check_append(options.append); !good) return std::unexpected(good.error());
   fs::path programs = options.programs;
   if (programs.empty()) {
     const auto found = find_scenarios();

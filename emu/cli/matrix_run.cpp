@@ -47,6 +47,13 @@ std::string first_line_with(const std::string& text, std::string_view word) {
   return ": " + line;
 }
 
+std::string last_line(const std::string& text) {
+  const size_t end = text.find_last_not_of("\r\n");
+  if (end == std::string::npos) return {};
+  const size_t before = text.find_last_of("\r\n", end);
+  return text.substr(before + 1, end - before);  // npos + 1 is 0
+}
+
 std::string trouble_of(const RunResult& result, const std::string& console, uint64_t instructions) {
   switch (result.reason) {
     case EndReason::kExit:
@@ -101,6 +108,8 @@ Cell judge(Remains remains, unsigned cpus) {
   if (!cell.trouble.empty()) return cell;
   if (!report) {
     cell.trouble = report.error().message;
+    if (const std::string words = last_line(remains.console); !words.empty())
+      cell.trouble += "; the guest's last line: " + words;
   } else if (const bool good = report->outcome.verdict == "ok" || report->outcome.verdict == matrix::kSkip;
              remains.status != (good ? 0 : 1)) {
     cell.trouble = fmt::format("verdict {}, but status {}", report->outcome.verdict, remains.status);

@@ -52,7 +52,7 @@ TEST(MatrixRun, WhatIsNoScenarioHasNoVerdict) {
   const auto cells =
       run_scenarios(machine(), {run_of("hello", "pte"), run_of("missing", "pte")}, 2, [](size_t) {});
   ASSERT_TRUE(cells);
-  EXPECT_EQ(text_of((*cells)[0]), "no verdict told");
+  EXPECT_EQ(text_of((*cells)[0]), "no verdict told; the guest's last line: the heap works");
   EXPECT_NE((*cells)[1].trouble.find("missing: No such file"), std::string::npos) << (*cells)[1].trouble;
 }
 

@@ -19,6 +19,9 @@ bool same_file(const struct stat& one, const struct stat& other) {
 
 Expected<void> check_trace_output(const std::string& trace, const std::string& program,
                                   const std::string& kernel, const std::string& root) {
+  if (trace == "-")  // elsewhere a stream; here the guest's output would be in the midst of it
+    return fail(ErrorKind::kUsage,
+                "--trace -: standard output is the guest's; name a file, or ./- for one of that name");
   struct stat target{}, other{};
   // Of devices and pipes nothing is lost: `--trace /dev/null < /dev/null` is as good as any.
   if (::stat(trace.c_str(), &target) != 0 || !S_ISREG(target.st_mode)) return {};

@@ -10,8 +10,8 @@
 
 namespace mmuscope::cli {
 
-// kUsage when `trace` is the same file, by whatever name, as `program`, `kernel`, a file in the folder `root`
-// (empty: none), or standard input, output or error. A trace that does not exist yet is none of them.
+// kUsage when `trace` is "-" or the same file, by whatever name, as `program`, `kernel`, a file in the folder
+// `root` (empty: none), or standard input, output or error. A trace that does not exist yet is none of them.
 Expected<void> check_trace_output(const std::string& trace, const std::string& program,
                                   const std::string& kernel, const std::string& root);
 

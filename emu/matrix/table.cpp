@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
 
 namespace mmuscope::matrix {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr const char* kUnknown = "?";  // in place of a verdict
 
 const Outcome& expected(const Table& table, size_t row, size_t policy) {
   return table.rows[row].scenario.expected.at(table.policies[policy]);
@@ -19,7 +22,7 @@ const Outcome& expected(const Table& table, size_t row, size_t policy) {
 // Copies are of interest where a number of them is expected.
 std::string measured_text(const Table& table, size_t row, size_t policy) {
   const std::optional<Outcome>& measured = table.rows[row].cells[policy].measured;
-  if (!measured) return "?";
+  if (!measured) return kUnknown;
   return expected(table, row, policy).copies ? cell_text(*measured) : measured->verdict;
 }
 
@@ -93,7 +96,7 @@ std::string markdown_text(std::string text) {
 }
 
 std::string markdown_cell(const std::string& text) {
-  return text.starts_with("ok") || text == kSkip || text == "?" ? text : "**" + text + "**";
+  return text.starts_with("ok") || text == kSkip || text == kUnknown ? text : "**" + text + "**";
 }
 
 Json json_of(const Outcome& outcome) {
@@ -128,16 +131,32 @@ std::string with_title(std::string line, size_t column, const Scenario& scenario
   return line + (scenario.title.size() <= room ? scenario.title : scenario.title.substr(0, room - 3) + "...");
 }
 
-// What the words of the table mean that are in it.
-void explain_verdicts(std::ostream& out, const Table& table) {
-  for (const Verdict& verdict : kVerdicts) {
-    const auto is_it = [&](const Cell& cell) {
-      return cell.measured && cell.measured->verdict == verdict.word;
-    };
-    if (std::ranges::any_of(table.rows,
-                            [&](const Row& row) { return std::ranges::any_of(row.cells, is_it); }))
-      out << fmt::format("{:<7}  {}\n", verdict.word, verdict.meaning);
+// The verdicts that stand in the table, and "?".
+std::set<std::string> words_shown(const Table& table) {
+  std::set<std::string> words;
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    for (size_t policy = 0; policy < table.policies.size(); ++policy) {
+      const std::optional<Outcome>& measured = table.rows[row].cells[policy].measured;
+      words.insert(measured ? measured->verdict : kUnknown);
+      if (!table.as_expected(row, policy)) words.insert(expected(table, row, policy).verdict);
+    }
+    if (!table.native) continue;
+    const auto native = table.native->outcomes.find(table.rows[row].scenario.id);
+    if (native != table.native->outcomes.end()) words.insert(native->second.verdict);
   }
+  return words;
+}
+
+// What the words mean that stand in the table: `line` is a format for word and meaning.
+void explain_words(std::ostream& out, const Table& table,
+                   fmt::format_string<std::string_view&, std::string_view&> line) {
+  const std::set<std::string> shown = words_shown(table);
+  const auto explain = [&](std::string_view word, std::string_view meaning) {
+    if (shown.contains(std::string(word))) out << fmt::format(line, word, meaning);
+  };
+  for (const Verdict& verdict : kVerdicts) explain(verdict.word, verdict.meaning);
+  explain(kSkip, "what the scenario needs is not there; the reason stands below");
+  explain(kUnknown, "no verdict could be told; the reason stands below");
 }
 
 }  // namespace
@@ -168,7 +187,7 @@ void print_text(std::ostream& out, const Table& table) {
     out << (at == 0 ? line : with_title(line, column, table.rows[at - 1].scenario)) << "\n";
   }
   out << "\n";
-  explain_verdicts(out, table);
+  explain_words(out, table, "{:<7}  {}\n");
   const size_t differences = table.differences();
   out << fmt::format("\n{} of {} cells are as expected", table.cells() - differences, table.cells());
   out << (differences != 0 ? "; of the others, what was expected follows the !\n" : "\n");
@@ -202,6 +221,8 @@ void print_markdown(std::ostream& out, const Table& table) {
     }
     out << "\n";
   }
+  out << "\n";
+  explain_words(out, table, "* `{}`: {}\n");
   if (!table.native) return;
   out << "\nSkipped on Linux:\n\n";
   explain_native_skips(out, table, "* ");

@@ -54,6 +54,7 @@ TEST(Table, TextMarksDifferencesAndExplainsThem) {
       "\n"
       "ok       as it has to be; /N: N pages were copied on the way\n"
       "LEAK     somebody reads what he must not: a child its parent's later writes, or the other way round\n"
+      "?        no verdict could be told; the reason stands below\n"
       "\n"
       "2 of 4 cells are as expected; of the others, what was expected follows the !\n"
       "\n"
@@ -87,14 +88,31 @@ TEST(Table, LinuxIsAColumnWithReasons) {
   EXPECT_NE(text.find("S02  LEAK      ok/2 !ok/1  ok     title\n"), std::string::npos) << text;
   EXPECT_NE(text.find("S03  ? !ok/1   ok          skip   title\n"), std::string::npos) << text;
   EXPECT_NE(text.find("  skipped S03: no pipes\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("skip     what the scenario needs is not there"), std::string::npos) << text;
+}
+
+// Those of Linux, and those that were expected instead, too.
+TEST(Table, ExplainsAllWordsThatStandInIt) {
+  Table table = some_table();
+  table.rows[0].scenario.expected["pte"] = *parse_cell("STALE");
+  table.native = NativeResults{"Linux 6", {{"S02", *parse_cell("TORN")}}};
+  const std::string text = text_of(print_text, table);
+  EXPECT_NE(text.find("\nSTALE    a device"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nTORN     a child"), std::string::npos) << text;
+  EXPECT_EQ(text.find("\nHANG "), std::string::npos) << text;
 }
 
 TEST(Table, Markdown) {
-  EXPECT_EQ(text_of(print_markdown, some_table()),
-            "| # | recipe | `mapcount` | `pte` |\n"
-            "|---|---|---|---|\n"
-            "| S02 | a\\|b | **LEAK** | ok/2 (expected ok/1) |\n"
-            "| S03 | a\\|b | ? (expected ok/1) | ok |\n");
+  EXPECT_EQ(
+      text_of(print_markdown, some_table()),
+      "| # | recipe | `mapcount` | `pte` |\n"
+      "|---|---|---|---|\n"
+      "| S02 | a\\|b | **LEAK** | ok/2 (expected ok/1) |\n"
+      "| S03 | a\\|b | ? (expected ok/1) | ok |\n"
+      "\n"
+      "* `ok`: as it has to be; /N: N pages were copied on the way\n"
+      "* `LEAK`: somebody reads what he must not: a child its parent's later writes, or the other way round\n"
+      "* `?`: no verdict could be told; the reason stands below\n");
 }
 
 TEST(Table, JsonTellsAll) {

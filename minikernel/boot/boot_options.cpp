@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "boot/boot_options.h"
 
+#include "boot/boot_info.h"
 #include "lib/log.h"
 #include "lib/number.h"
 #include "lib/string.h"
@@ -10,6 +11,8 @@ namespace mk {
 namespace {
 
 BootOptions options;
+
+bool is_space(char character) { return character == ' ' || (character >= '\t' && character <= '\r'); }
 
 struct Option {
   const char* name;
@@ -30,17 +33,19 @@ bool take_promise(const char* name) {
 }
 
 constexpr Option kOptions[] = {
-    {"init", "a path of 1 to 255 bytes", take_init},
+    {"init", "a path of 1 to 511 bytes", take_init},
     {"seed", "a number", [](const char* value) { return parse_number(value, options.seed); }},
     {"cow", "mapcount, page-count, unshare-mapcount, anon-exclusive, pte or pte-group", choose_cow_policy},
     {"ro_pin", "coherent or snapshot", take_promise},
-    {"fail_alloc", "N or N,TIMES",
+    {"fail_alloc", "N or N,TIMES, both at least 1",
      [](const char* value) { return parse_fault_injection(value, options.failing); }},
 };
 
 void complain(const char* word, const char* why, const char* wanted) {
-  if (options.mistake[0] == 0)
-    format_text(options.mistake, sizeof(options.mistake), "%.48s: %s%s", word, why, wanted);
+  if (options.mistake[0] != 0) return;
+  format_text(options.mistake, sizeof(options.mistake), "%.48s: %s%s", word, why, wanted);
+  for (char* at = options.mistake; *at != 0; ++at)
+    if (*at < ' ' || *at == 0x7f) *at = '?';  // it goes to a terminal
 }
 
 void take(const char* word) {
@@ -59,15 +64,16 @@ const BootOptions& boot_options() { return options; }
 
 void read_boot_options(const char* command_line) {
   choose_cow_policy("pte");
+  if (strlen(command_line) >= BootInfo::kCommandLineSize - 1)
+    complain("command line", "is longer than the kernel can take: at most 4094 bytes", "");
   for (const char* at = command_line; *at != 0;) {
-    const char* end = strchr(at, ' ');
-    size_t length = end != nullptr ? static_cast<size_t>(end - at) : strlen(at);
-    char word[300];
-    size_t taken = length < sizeof(word) ? length : sizeof(word) - 1;
-    memcpy(word, at, taken);
-    word[taken] = 0;
-    if (taken > 0) take(word);
-    at += length + (end != nullptr ? 1 : 0);
+    char word[BootOptions::kInitSize + 8];
+    size_t length = 0;
+    for (; *at != 0 && !is_space(*at); ++at)
+      if (length < sizeof(word) - 1) word[length++] = *at;
+    word[length] = 0;
+    if (length > 0) take(word);
+    while (is_space(*at)) ++at;
   }
 }
 

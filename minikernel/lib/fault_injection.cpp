@@ -28,12 +28,12 @@ bool parse_fault_injection(const char* text, FaultInjection& injection) {
   size_t length = comma != nullptr ? static_cast<size_t>(comma - text) : strlen(text);
   injection.times = 1;
   if (length < sizeof(number)) memcpy(number, text, length);
-  return parse_number(number, injection.first) &&
-         (comma == nullptr || parse_number(comma + 1, injection.times));
+  return parse_number(number, injection.first) && injection.first != 0 &&
+         (comma == nullptr || (parse_number(comma + 1, injection.times) && injection.times != 0));
 }
 
 void start_fault_injection(const FaultInjection& injection) {
-  last = injection.first + injection.times - 1;
+  if (__builtin_add_overflow(injection.first, injection.times - 1, &last)) last = ~0ul;
   first = injection.first;
 }
 

@@ -15,7 +15,7 @@ struct FaultInjection {
   uint64_t times;
 };
 
-// `text`: N or N,T; false: it is neither.
+// `text`: N or N,T, both at least 1; false: it is neither.
 bool parse_fault_injection(const char* text, FaultInjection& injection);
 
 bool should_fail_allocation();

@@ -48,6 +48,9 @@ inline bool is_data_mapping(uint64_t vm_flags) {
 
 struct ShareGroup;
 struct PagemapScan;
+class MappingCounter;
+template <typename T>
+class FrameArray;
 
 // A word in memory: of this address space, or of the file that is mapped there, shared.
 struct FutexKey {
@@ -178,12 +181,12 @@ class AddressSpace : public RefCounted {
     MmapReadGuard guard(mmap_lock_);
     for (const Vma* vma = vmas_.first(); vma != nullptr; vma = vma->next) visit(*vma);
   }
-  PageCounts page_counts_locked(const Vma& vma);                  // without how pages are shared
-  long shared_counts_locked(const Vma& vma, PageCounts& counts);  // all. -ENOMEM
+  PageCounts page_counts_locked(const Vma& vma);                             // without how pages are shared
+  PageCounts shared_counts_locked(const Vma& vma, MappingCounter& counter);  // all
   PageCounts page_counts();
-  // Fills `out` with the words of /proc/PID/pagemap for the pages from `address` on, at most kMost of
-  // MappingCounter. -ENOMEM.
-  long pagemap_entries(uint64_t address, uint64_t* out, size_t pages);
+  // Fills `words` with those of /proc/PID/pagemap for `pages` pages from `address` on, at most
+  // counter.most().
+  void pagemap_entries(uint64_t address, size_t pages, FrameArray<uint64_t>& words, MappingCounter& counter);
   // Copies what is mapped, as far as it is; changes nothing and faults nothing in. How many bytes.
   size_t peek_memory(uint64_t address, void* out, size_t bytes);
   // Goes on with a PAGEMAP_SCAN (mm/pagemap_scan.cpp).
@@ -317,6 +320,11 @@ class AddressSpace : public RefCounted {
   Pfn fault_in(uint64_t address, Access access);
   template <typename Visit>
   long for_each_writable_part(uint64_t address, size_t bytes, Visit visit);
+  static void visit_page_tables(void (*visit)(const PageTable&, void*), void* argument);
+  template <typename Visit>
+  static void for_each_page_table(Visit visit) {
+    visit_page_tables([](const PageTable& table, void* to) { (*static_cast<Visit*>(to))(table); }, &visit);
+  }
 
   PageTable page_table_;
   MmapLock mmap_lock_;
@@ -330,11 +338,6 @@ class AddressSpace : public RefCounted {
   uint64_t locked_pages_ = 0;
   uint64_t default_flags_ = 0;  // of new areas: VM_LOCKED, VM_LOCKONFAULT after mlockall(MCL_FUTURE)
   AddressSpace* previous_in_list_ = nullptr;
-  static void visit_page_tables(void (*visit)(const PageTable&, void*), void* argument);
-  template <typename Visit>
-  static void for_each_page_table(Visit visit) {
-    visit_page_tables([](const PageTable& table, void* to) { (*static_cast<Visit*>(to))(table); }, &visit);
-  }
   AddressSpace* next_in_list_ = nullptr;
 };
 

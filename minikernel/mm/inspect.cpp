@@ -2,7 +2,6 @@
 //
 // Looking at an address space from outside, for /proc: Linux's fs/proc/task_mmu.c. Changes nothing.
 #include "arch/x86_64/memory_layout.h"
-#include "lib/assert.h"
 #include "lib/string.h"
 #include "mm/address_space.h"
 #include "mm/mappings.h"
@@ -76,28 +75,25 @@ PageCounts AddressSpace::page_counts_locked(const Vma& vma) {
   return counts;
 }
 
-long AddressSpace::shared_counts_locked(const Vma& vma, PageCounts& counts) {
-  constexpr uint64_t kAtOnce = MappingCounter::kMost * kPageSize;
-  MappingCounter counter;
-  if (!counter.ok()) return -ENOMEM;
-  counts = page_counts_locked(vma);
+PageCounts AddressSpace::shared_counts_locked(const Vma& vma, MappingCounter& counter) {
+  PageCounts counts;
   for (uint64_t at = page_table_.skip_holes(vma.start); at < vma.end;) {
-    uint64_t end = min(vma.end, at + kAtOnce);
+    uint64_t end = min(vma.end, at + counter.most() * kPageSize);
     counter.clear();
     page_table_.for_each(at, end, [&](uint64_t, Pte* entry) {
       Pte now = read_pte(entry);
       if (has_frame(now)) counter.add(now);
     });
     counter.count();
-    page_table_.for_each(at, end, [&](uint64_t, Pte* entry) {
-      Pte now = read_pte(entry);
-      unsigned mappings = has_frame(now) ? counter.mappings(now.pfn()) : 0;
-      if (mappings != 0) count_shares(counts, now, mappings);  // else it has come since
-    });
+    for (size_t i = 0; i < counter.size(); ++i) {
+      Pte entry = counter.entry(i);
+      count_page(counts, vma, entry);
+      count_shares(counts, entry, counter.mappings(entry.pfn()));
+    }
     at = page_table_.skip_holes(end);
   }
   if (vma.flags & kVmLocked) counts.locked = counts.proportional;
-  return 0;
+  return counts;
 }
 
 PageCounts AddressSpace::page_counts() {
@@ -106,25 +102,28 @@ PageCounts AddressSpace::page_counts() {
   return total;
 }
 
-long AddressSpace::pagemap_entries(uint64_t address, uint64_t* out, size_t pages) {
-  KASSERT(pages <= MappingCounter::kMost);
-  MappingCounter counter;
-  if (!counter.ok()) return -ENOMEM;
-  memset(out, 0, pages * sizeof(*out));
+void AddressSpace::pagemap_entries(uint64_t address, size_t pages, FrameArray<uint64_t>& words,
+                                   MappingCounter& counter) {
+  counter.clear();
+  words.clear();
   uint64_t end = address + pages * kPageSize;
   MmapReadGuard guard(mmap_lock_);
   for (const Vma* vma = vmas_.find(address); vma != nullptr && vma->start < end; vma = vma->next) {
-    for (uint64_t at = max(address, vma->start); at < min(end, vma->end); at += kPageSize) {
-      Pte* entry = page_table_.find(at);
-      Pte now = entry != nullptr ? read_pte(entry) : Pte();
-      out[(at - address) / kPageSize] = pagemap_word(*vma, now);
-      if (has_frame(now)) counter.add(now);
-    }
+    uint64_t from = max(address, vma->start), to = min(end, vma->end);
+    for (uint64_t at = from; at < to; at += kPageSize)
+      words[(at - address) / kPageSize] = pagemap_word(*vma, Pte());
+    // With the table's lock: a page that is being replaced has no entry for a moment.
+    page_table_.for_each(from, to, [&](uint64_t at, Pte* entry) {
+      Pte now = read_pte(entry);
+      uint64_t& word = words[(at - address) / kPageSize] = pagemap_word(*vma, now);
+      if (!has_frame(now)) return;
+      word |= kMapExclusive;  // until other mappings are found
+      counter.add(now);
+    });
   }
   counter.count();
   for (size_t i = 0; i < pages; ++i)
-    if (counter.mappings(out[i] & kMapFrame) == 1) out[i] |= kMapExclusive;
-  return 0;
+    if (words[i] & kMapExclusive && counter.mappings(words[i] & kMapFrame) > 1) words[i] &= ~kMapExclusive;
 }
 
 size_t AddressSpace::peek_memory(uint64_t address, void* out, size_t bytes) {

@@ -4,8 +4,6 @@
 #include <linux/kernel-page-flags.h>
 
 #include "lib/assert.h"
-#include "lib/kmalloc.h"
-#include "lib/string.h"
 #include "mm/address_space.h"
 #include "mm/frame_table.h"
 #include "mm/user_memory.h"
@@ -13,32 +11,30 @@
 
 namespace mk {
 
-MappingCounter::MappingCounter() : slots_(static_cast<Slot*>(kmalloc(kSlots * sizeof(Slot)))) {
-  if (ok()) clear();
-}
-
-MappingCounter::~MappingCounter() { kfree(slots_); }
+MappingCounter::MappingCounter(size_t most) : entries_(most), slots_(2 * most) { KASSERT(most <= kMost); }
 
 void MappingCounter::clear() {
-  memset(slots_, 0, kSlots * sizeof(Slot));
-  certain_ = true;
+  size_ = 0;
+  if (any_slot_) slots_.clear();
+  any_slot_ = false;
 }
 
 // The frame's slot, or the empty one that it would get.
 MappingCounter::Slot& MappingCounter::find(Pfn pfn) const {
-  size_t at = pfn * 0x9e37 % kSlots;
-  while (slots_[at].pfn != 0 && slots_[at].pfn != pfn) at = (at + 1) % kSlots;
+  size_t at = (pfn * 0x9e3779b97f4a7c15 >> 32) % slots_.size();
+  while (slots_[at].pfn != 0 && slots_[at].pfn != pfn) at = (at + 1) % slots_.size();
   return slots_[at];
 }
 
 void MappingCounter::add(Pte entry) {
-  find(entry.pfn()) = {static_cast<uint32_t>(entry.pfn()), 1};
-  if (frame_count(entry.pfn()) > (entry.has(Pte::kFile) ? 2 : 1)) certain_ = false;
+  entries_[size_++] = entry;
+  if (frame_count(entry.pfn()) <= (entry.has(Pte::kFile) ? 2 : 1)) return;
+  find(entry.pfn()).pfn = static_cast<uint32_t>(entry.pfn());
+  any_slot_ = true;
 }
 
 void MappingCounter::count() {
-  if (certain_) return;
-  for (size_t i = 0; i < kSlots; ++i) slots_[i].mappings = 0;
+  if (!any_slot_) return;
   AddressSpace::for_each_mapping([&](Pte entry) {
     Slot& slot = find(entry.pfn());
     if (slot.pfn != 0) ++slot.mappings;
@@ -46,8 +42,7 @@ void MappingCounter::count() {
 }
 
 unsigned MappingCounter::mappings(Pfn pfn) const {
-  const Slot& slot = find(pfn);
-  return slot.pfn == 0 ? 0 : max(1u, slot.mappings);  // it may have been unmapped since
+  return max(1u, find(pfn).mappings);  // it may have been unmapped since
 }
 
 namespace {
@@ -71,16 +66,22 @@ uint64_t flags_of_mapped(Pte entry) {
 
 }  // namespace
 
-void look_up_frame_uses(Pfn first, size_t count, FrameUse* uses) {
+void look_up_frame_uses(Pfn first, size_t count, FrameArray<FrameUse>& uses) {
   for (size_t i = 0; i < count; ++i) uses[i] = {0, 0, flags_of_unmapped(first + i)};
+  // Of a frame that came into use meanwhile, only what it has become.
+  auto use_of = [&](Pfn pfn) -> FrameUse& {
+    FrameUse& use = uses[pfn - first];
+    use.flags &= ~bit(KPF_BUDDY);
+    return use;
+  };
   AddressSpace::for_each_mapping([&](Pte entry) {
     if (entry.pfn() - first >= count) return;
-    FrameUse& use = uses[entry.pfn() - first];
+    FrameUse& use = use_of(entry.pfn());
     ++use.mappings;
     use.flags |= flags_of_mapped(entry);
   });
   AddressSpace::for_each_table([&](Pfn pfn) {
-    if (pfn - first < count) uses[pfn - first].flags |= bit(KPF_PGTABLE);
+    if (pfn - first < count) use_of(pfn).flags |= bit(KPF_PGTABLE);
   });
 }
 

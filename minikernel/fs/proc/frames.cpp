@@ -4,7 +4,6 @@
 // (Linux fs/proc/page.c; Documentation/admin-guide/mm/pagemap.rst). Offset and size of a read must be
 // multiples of 8.
 #include "fs/proc/proc.h"
-#include "lib/kmalloc.h"
 #include "mm/mappings.h"
 #include "mm/user_memory.h"
 
@@ -23,31 +22,23 @@ class FrameWords final : public Inode {
     Pfn first = offset / 8, end = frames_end();
     if (first >= end) return 0;
     uint64_t wanted = min(buffer.size / 8, end - first);
-    auto* uses = static_cast<FrameUse*>(kmalloc(kAtOnce * sizeof(FrameUse)));
-    if (uses == nullptr) return -ENOMEM;
-    long result = static_cast<long>(wanted * 8);
-    for (uint64_t done = 0; done < wanted && result > 0; done += kAtOnce)
-      if (!copy_some(first + done, min(wanted - done, kAtOnce), uses, buffer.address + done * 8))
-        result = -EFAULT;
-    kfree(uses);
-    return result;
+    uint64_t at_once = min(wanted, kAtOnce);
+    FrameArray<FrameUse> uses(at_once);
+    FrameArray<uint64_t> words(at_once);
+    if (!uses.ok() || !words.ok()) return -ENOMEM;
+    for (uint64_t done = 0; done < wanted;) {
+      uint64_t count = min(wanted - done, at_once);
+      look_up_frame_uses(first + done, count, uses);
+      for (uint64_t i = 0; i < count; ++i)
+        words[i] = what_ == FrameWord::kMappings ? uses[i].mappings : uses[i].flags;
+      if (!copy_words(words, count, buffer.address + done * 8)) return -EFAULT;
+      done += count;
+    }
+    return static_cast<long>(wanted * 8);
   }
 
  private:
-  static constexpr uint64_t kAtOnce = 256;
-
-  bool copy_some(Pfn first, uint64_t count, FrameUse* uses, uint64_t to) const {
-    look_up_frame_uses(first, count, uses);
-    uint64_t words[kAtOnce / 4];
-    for (uint64_t done = 0; done < count;) {
-      uint64_t part = min(count - done, sizeof(words) / 8);
-      for (uint64_t i = 0; i < part; ++i)
-        words[i] = what_ == FrameWord::kMappings ? uses[done + i].mappings : uses[done + i].flags;
-      if (!copy_to_user(to + done * 8, words, part * 8)) return false;
-      done += part;
-    }
-    return true;
-  }
+  static constexpr uint64_t kAtOnce = 2048;  // all page tables are looked at for so many
 
   FrameWord what_;
 };

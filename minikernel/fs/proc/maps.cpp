@@ -5,6 +5,7 @@
 #include "fs/path_walk.h"
 #include "fs/proc/proc.h"
 #include "lib/string.h"
+#include "mm/mappings.h"
 
 namespace mk {
 namespace {
@@ -117,12 +118,10 @@ long proc_maps(const ProcessInfo& info, TextBuffer& out) {
 long proc_smaps(const ProcessInfo& info, TextBuffer& out) {
   if (!info.mm) return 0;
   PathBuffer paths;
-  if (!paths.ok()) return -ENOMEM;
-  long error = 0;
+  MappingCounter counter(MappingCounter::kMost);
+  if (!paths.ok() || !counter.ok()) return -ENOMEM;
   info.mm->for_each_vma([&](const Vma& vma) {
-    PageCounts counts;
-    if (error == 0) error = info.mm->shared_counts_locked(vma, counts);
-    if (error < 0) return;
+    PageCounts counts = info.mm->shared_counts_locked(vma, counter);
     print_area(*info.mm, vma, paths, out);
     line(out, "Size:", vma.size() / 1024);
     line(out, "KernelPageSize:", kPageSize / 1024);
@@ -131,22 +130,20 @@ long proc_smaps(const ProcessInfo& info, TextBuffer& out) {
     out.append("THPeligible:           0\n");
     print_flags(vma, out);
   });
-  return error;
+  return 0;
 }
 
 long proc_smaps_rollup(const ProcessInfo& info, TextBuffer& out) {
   if (!info.mm) return 0;
+  MappingCounter counter(MappingCounter::kMost);
+  if (!counter.ok()) return -ENOMEM;
   PageCounts total;
   uint64_t start = 0, end = 0;
-  long error = 0;
   info.mm->for_each_vma([&](const Vma& vma) {
     if (end == 0) start = vma.start;
     end = vma.end;
-    PageCounts counts;
-    if (error == 0) error = info.mm->shared_counts_locked(vma, counts);
-    total.add(counts);
+    total.add(info.mm->shared_counts_locked(vma, counter));
   });
-  if (error < 0) return error;
   out.print("%08lx-%08lx ---p 00000000 00:00 0 ", start, end);
   out.pad_to(kNameColumn);
   out.append("[rollup]\n");

@@ -6,12 +6,13 @@
 #include "arch/x86_64/memory_layout.h"
 #include "fs/proc/proc.h"
 #include "lib/string.h"
+#include "mm/mappings.h"
 #include "mm/user_memory.h"
+#include "proc/scheduler.h"
 
 namespace mk {
 namespace {
 
-constexpr size_t kWords = 128;  // at once
 constexpr uint64_t kPages = kUserEnd / kPageSize;
 
 class PageMap final : public Inode {
@@ -24,12 +25,14 @@ class PageMap final : public Inode {
     if (offset % 8 != 0 || buffer.size % 8 != 0) return -EINVAL;
     uint64_t first = offset / 8;
     uint64_t wanted = first < kPages ? min(buffer.size / 8, kPages - first) : 0;
-    uint64_t words[kWords];
+    uint64_t at_once = min(wanted, MappingCounter::kMost);
+    MappingCounter counter(at_once);
+    FrameArray<uint64_t> words(at_once);
+    if (!counter.ok() || !words.ok()) return -ENOMEM;
     for (uint64_t done = 0; done < wanted;) {
-      uint64_t count = min(wanted - done, kWords);
-      if (long error = info.mm->pagemap_entries((first + done) * kPageSize, words, count); error < 0)
-        return error;
-      if (!copy_to_user(buffer.address + done * 8, words, count * 8)) return -EFAULT;
+      uint64_t count = min(wanted - done, at_once);
+      info.mm->pagemap_entries((first + done) * kPageSize, count, words, counter);
+      if (!copy_words(words, count, buffer.address + done * 8)) return -EFAULT;
       done += count;
     }
     return static_cast<long>(wanted * 8);
@@ -82,6 +85,14 @@ class ClearRefs final : public Inode {
 };
 
 }  // namespace
+
+bool copy_words(const FrameArray<uint64_t>& words, size_t count, uint64_t user) {
+  constexpr size_t kPart = FrameArray<uint64_t>::kPerFrame;
+  for (size_t done = 0; done < count; done += kPart)
+    if (!copy_to_user(user + done * 8, &words[done], min(count - done, kPart) * 8)) return false;
+  let_others_run();
+  return true;
+}
 
 Ref<Inode> make_clear_refs(ProcessId id) { return make<ClearRefs>(id); }
 Ref<Inode> make_pagemap(ProcessId id) { return make<PageMap>(id); }

@@ -12,6 +12,7 @@
 
 #include "fs/proc/process_info.h"
 #include "fs/text_file.h"
+#include "lib/frame_array.h"
 
 namespace mk {
 
@@ -54,6 +55,8 @@ Ref<Inode> make_clear_refs(ProcessId id);
 // The PAGEMAP_SCAN ioctl, whose argument is at `address` (pagemap_scan.cpp).
 long pagemap_scan(AddressSpace& mm, uint64_t address);
 Ref<Inode> make_memory_of_process(ProcessId id);
+// For files of 64-bit words: the first `count` of them to user memory. Others may run afterwards.
+bool copy_words(const FrameArray<uint64_t>& words, size_t count, uint64_t user);
 Ref<Inode> make_kpagecount();
 Ref<Inode> make_kpageflags();
 
