@@ -13,6 +13,14 @@ say() { printf '%s: %s\n' "${0##*/}" "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 usage() { printf 'usage: %s\n' "$*" >&2; exit 2; }
 
+# As configure_and_build: host code with the sanitizers, and the fuzzers, into BUILD-sanitized. The guest is that of BUILD.
+build_sanitized() {  # [--target NAME...]
+  command -v clang++-19 > /dev/null || die "clang++-19 is missing: run tools/setup"
+  [ -e "$build/minikernel.elf" ] || die "no $build/minikernel.elf: build first"
+  configure_and_build "$build-sanitized" -DMMUSCOPE_SANITIZE=ON -DMMUSCOPE_GUEST_BUILD="$build" \
+    -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19 -Dunicorn_prefix="$build/deps/unicorn/usr" "$@"
+}
+
 # Configures and builds BUILD [CMAKE-OPTION... | --target NAME...]; prints warnings and errors, not progress.
 configure_and_build() {
   local folder=$1 targets=() options=()

@@ -102,7 +102,6 @@ void record(benchmark::State& state) {
   std::vector<Event> events;
   for (uint64_t i = 0; i < kPages; ++i) events.push_back(make(run));
   auto recorder = Recorder::create("/dev/null", {}, {}, {});
-  Event event;
   uint64_t seq = 0, rounds = 0;
   size_t next = 0;
   for (auto _ : state) {
