@@ -2,6 +2,8 @@
 //
 // Two ways to make memory safe from mistakes: MADV_GUARD_INSTALL (Linux 6.13) and mseal (6.10). On a Linux
 // that has one of them not, its part is left out.
+#include <fcntl.h>
+
 #include "areas.h"
 
 enum { kGuardInstall = 102, kGuardRemove = 103, kMseal = 462, kMadviseFree = 8 };
@@ -65,6 +67,18 @@ static void guards(void) {
   CHECK(mlock(target + 6 * kPage, kPage) == 0);
   CHECK_FAILS(madvise(target, 8 * kPage, kGuardInstall), EINVAL);
   CHECK(madvise(target + 6 * kPage, kPage, kGuardRemove) == 0);
+  unmap_apart(target, 8);
+  // Memory that cannot be written, too: a shared mapping of a file that is open for reading alone.
+  int fd = open("/proc/self/exe", O_RDONLY);
+  CHECK(fd >= 0);
+  target = map_apart(8, PROT_READ, MAP_SHARED | MAP_ANONYMOUS);
+  CHECK(mmap(target, kPage, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == target);
+  CHECK(madvise(target, kPage, kGuardInstall) == 0);
+  CHECK(RAISES(read_byte(target)));
+  CHECK_EQUAL(caught.signal, SIGSEGV);
+  CHECK(madvise(target, kPage, kGuardRemove) == 0);
+  CHECK_EQUAL(read_byte(target), 0x7f);
+  CHECK(close(fd) == 0);
   unmap_apart(target, 8);
   unmap_apart(memory, 8);
   say("guards");

@@ -114,6 +114,21 @@ static void locked(void) {
   unmap_apart(memory, 4);
 }
 
+// Locked memory does not fault later on: what becomes writable is copied then and there.
+static void locked_and_writable(void) {
+  int fd = (int)syscall(SYS_memfd_create, "locked", 0);
+  CHECK(fd >= 0 && ftruncate(fd, kPage) == 0 && pwrite(fd, "A", 1, 0) == 1);
+  char* memory = map_apart(4, PROT_NONE, kAnonymous | MAP_LOCKED);
+  CHECK(mmap(memory, kPage, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == memory);
+  CHECK(mlock(memory, kPage) == 0);
+  CHECK(mprotect(memory, 2 * kPage, kReadWrite) == 0);
+  CHECK(pwrite(fd, "B", 1, 0) == 1);
+  CHECK_EQUAL(read_byte(memory), 'A');
+  say("%-32s %s", "locked, then writable", residency(memory, 4));
+  unmap_apart(memory, 4);
+  close(fd);
+}
+
 static void dropped_in_child(char* memory) { CHECK(madvise(memory, kPage, MADV_DONTNEED) == 0); }
 
 static void all_locked(char* unused) {
@@ -260,6 +275,7 @@ int main(void) {
   resident();
   synced();
   locked();
+  locked_and_writable();
   in_a_child(all_locked, NULL);
   in_a_child(limited_locks, NULL);
   say("locks limited");

@@ -156,6 +156,38 @@ static void test_async(void) {
   say("WP_ASYNC");
 }
 
+// What is written ahead is written; a guard is protected, and stays a guard.
+static void test_ahead(void) {
+  enum { kGuardInstall = 102, kPopulateWrite = 23, kFree = 8 };
+  char* whole = memory;
+  memory = map_anonymous(8 * kPage, PROT_READ | PROT_WRITE);
+  memory[4 * kPage] = memory[5 * kPage] = 1;
+  int fd = uffd_new(0, UFFD_FEATURE_WP_ASYNC);
+  CHECK(uffd_register(fd, memory, 8 * kPage, UFFDIO_REGISTER_MODE_WP) == 0);
+  CHECK(madvise(memory + 3 * kPage, kPage, kGuardInstall) == 0);
+  CHECK(uffd_protect(fd, memory, 8 * kPage, UFFDIO_WRITEPROTECT_MODE_WP) == 0);
+  CHECK(madvise(memory, kPage, kPopulateWrite) == 0);
+  CHECK(mlock(memory + kPage, kPage) == 0);
+  CHECK(madvise(memory + 4 * kPage, 2 * kPage, kFree) == 0);  // stays protected
+  for (int round = 0; round < 2; ++round) {
+    struct Scan scan = scan_of(0, 8, kWritten);
+    scan.flags = kCheckWpAsync | kWpMatching;
+    scan.return_mask = kWritten | kGuard;
+    CHECK_EQUAL(ioctl(pagemap, PAGEMAP_SCAN, &scan), round == 0 ? 2 : 0);
+    if (round != 0) break;
+    check_region(0, 0, 2, kWritten);
+    check_region(1, 3, 1, kWritten | kGuard);
+  }
+  memory[5 * kPage] = 2;
+  struct Scan scan = scan_of(0, 8, kWritten);
+  CHECK_EQUAL(ioctl(pagemap, PAGEMAP_SCAN, &scan), 1);
+  check_region(0, 5, 1, kWritten | kPresent);
+  close(fd);
+  munmap(memory, 8 * kPage);
+  memory = whole;
+  say("written ahead, guards, freed");
+}
+
 int main(void) {
   pagemap = open("/proc/self/pagemap", O_RDONLY);
   CHECK(pagemap >= 0);
@@ -164,8 +196,10 @@ int main(void) {
   test_categories();
   if (uffd_offered() & UFFD_FEATURE_WP_ASYNC) {
     test_async();
+    test_ahead();
   } else {
     say("WP_ASYNC");
+    say("written ahead, guards, freed");
   }
   return 0;
 }

@@ -2,6 +2,8 @@
 //
 // mremap in all its forms: in place and moved, over other mappings, leaving the old area behind, and a second
 // mapping of shared pages.
+#include <sys/utsname.h>
+
 #include "areas.h"
 
 static const int kTo = MREMAP_MAYMOVE | MREMAP_FIXED;
@@ -24,6 +26,11 @@ static void errors(void) {
   CHECK_FAILS((long)mremap(memory, 2 * kPage, 2 * kPage, kTo, memory + kPage), EINVAL);
   CHECK_FAILS((long)mremap(memory, kPage, kPage, kTo, (void*)0x7ffffffff000), EINVAL);
   CHECK_FAILS((long)mremap(memory, 0, kPage, MREMAP_MAYMOVE), EINVAL);  // private
+  // More is given up than there is of user space.
+  for (size_t end = (size_t)1 << 46; end <= (size_t)1 << 47; end *= 2) {
+    CHECK_FAILS((long)mremap(memory, end - kPage, kPage, end == (size_t)1 << 47 ? 0 : kTo, target + kPage),
+                EINVAL);
+  }
   CHECK_FAILS((long)mremap(memory, kPage, 4 * kPage, 0), ENOMEM);
   CHECK(mremap(memory, kPage, kPage, 0) == memory);
   CHECK(mremap(memory, 2 * kPage, kPage + 1, 0) == memory);  // the same in pages
@@ -81,6 +88,50 @@ static void moved_to(void) {
   CHECK(RAISES(read_byte(memory + 5 * kPage)) && RAISES(read_byte(memory + 6 * kPage)));
   unmap_apart(memory, 10);
   say("moved to a place");
+}
+
+static bool older_linux_than(int minor_of_6) {
+  struct utsname name;
+  int major, minor;
+  CHECK(uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2);
+  bool older = major < 6 || (major == 6 && minor < minor_of_6);
+  return older && strstr(name.release, "minikernel") == NULL;
+}
+
+// Areas of different rights move together, and the holes between them.
+static void several(void) {
+  say("several areas");
+  if (older_linux_than(17)) return;
+  char* memory = map_apart(8, kReadWrite, kAnonymous);
+  char* target = map_apart(10, PROT_READ, kAnonymous);
+  fill_pages(memory, 8);
+  CHECK(mprotect(memory + 2 * kPage, kPage, PROT_READ) == 0);
+  CHECK(munmap(memory + 5 * kPage, kPage) == 0);
+  // From one page into the first area to one before the end.
+  CHECK(mremap(memory + kPage, 6 * kPage, 6 * kPage, kTo, target + kPage) == target + kPage);
+  expect(memory, 1, 1);
+  expect(memory + 7 * kPage, 1, 8);
+  for (int i = 1; i < 7; i++) CHECK(RAISES(read_byte(memory + i * kPage)));
+  expect(target + kPage, 4, 2);
+  expect(target + 6 * kPage, 1, 7);
+  CHECK(RAISES(write_byte(target + 2 * kPage, 1)));
+  write_byte(target + 3 * kPage, 4);
+  CHECK_EQUAL(read_byte(target + 5 * kPage), 0);  // the hole covers nothing
+  CHECK(RAISES(write_byte(target + 5 * kPage, 1)));
+  // Not with a hole in front; and what gets another length is one area.
+  CHECK_FAILS((long)mremap(memory + 2 * kPage, 6 * kPage, 6 * kPage, kTo, target), EFAULT);
+  CHECK_FAILS((long)mremap(target + kPage, 4 * kPage, 5 * kPage, kTo, memory), EFAULT);
+  CHECK_FAILS((long)mremap(target + kPage, 4 * kPage, 2 * kPage, kTo, memory), EFAULT);
+  expect(target + kPage, 4, 2);
+  // Left behind.
+  CHECK(mremap(target + kPage, 3 * kPage, 3 * kPage, kTo | kDontUnmap, memory) == memory);
+  expect(memory, 3, 2);
+  CHECK_EQUAL(read_byte(target + kPage), 0);
+  CHECK(RAISES(write_byte(memory + kPage, 1)) && RAISES(write_byte(target + 2 * kPage, 1)));
+  CHECK(mremap(memory, 1, kPage, kTo | kDontUnmap, target + 9 * kPage) == target + 9 * kPage);
+  expect(target + 9 * kPage, 1, 2);
+  unmap_apart(memory, 8);
+  unmap_apart(target, 10);
 }
 
 // Rights go with the pages, those of pages that nothing may touch included.
@@ -216,6 +267,7 @@ int main(void) {
   errors();
   shrunk();
   moved_to();
+  several();
   closed();
   left_behind();
   twice();

@@ -115,6 +115,13 @@ static void test_fill_errors(void) {
   CHECK_FAILS(uffd_protect(fd, memory, kPage, 3), EINVAL);
   CHECK_FAILS(uffd_protect(fd, memory, 0, 0), EINVAL);
 
+  // A guard is; but not by zeros.
+  if (madvise(memory, kPage, 102) == 0) {
+    CHECK_FAILS(uffd_zero(fd, memory, kPage, 0), EEXIST);
+    CHECK(uffd_copy(fd, memory, page, kPage, 0) == 0);
+    CHECK_EQUAL(memory[0], page[0]);
+    CHECK(madvise(memory, kPage, MADV_DONTNEED) == 0);
+  }
   // A page that is there is not replaced; what was done before it is told.
   CHECK(uffd_copy(fd, memory + kPage, page, kPage, 0) == 0);
   struct uffdio_copy copy = {(uintptr_t)memory, (uintptr_t)memory + kPage, 2 * kPage, 0, 0};

@@ -77,6 +77,7 @@ struct PageCounts {
 struct ZapRules {
   bool markers = false;          // markers, too
   bool only_file_pages = false;  // not the copies that private areas have of them
+  bool not_protected = false;    // not what userfaultfd protects against writing, pages and markers
   // Without `markers`: whose write protection outlives the pages, if it is a file's.
   const Vma* area = nullptr;
 };
@@ -254,6 +255,8 @@ class AddressSpace : public RefCounted {
   struct Remap;
   long mremap_locked(Remap& remap);
   long mremap_to(Remap& remap, Vma* vma);
+  long shrink(Remap& remap);
+  long move_areas(const Remap& all);
   long check_resize(const Remap& remap, const Vma& vma) const;
   long move_vma(Vma* vma, const Remap& remap, uint64_t new_address);
   long protect_locked(Vma* vma, uint64_t start, uint64_t end, uint64_t new_access);
@@ -272,7 +275,7 @@ class AddressSpace : public RefCounted {
 
   // Faults pages in ahead, without mmap_lock held (mm/populate.cpp).
   long populate(uint64_t start, uint64_t end, Populate why);
-  long populate_area(Vma& vma, uint64_t& start, uint64_t end, Populate why, UserfaultWait& wait);
+  long populate_area(Vma& vma, uint64_t& start, uint64_t end, Populate why, UserfaultWait* wait);
 
   // Entries (mm/page_range.cpp).
   void zap_range(uint64_t start, uint64_t end, ZapRules rules = {});

@@ -170,17 +170,19 @@ long AddressSpace::advise_area(Vma& vma, uint64_t start, uint64_t end, int advic
       [[fallthrough]];
     case MADV_DONTNEED_LOCKED:
       if (vma.pfn_map()) return -EINVAL;
-      zap_range(start, end, {.area = &vma});
+      // Linux frees the pages of MADV_FREE when memory is short; here it always is. But not those whose next
+      // write a monitor waits for: it would not be told of it.
+      zap_range(start, end, {.not_protected = advice == MADV_FREE, .area = &vma});
       return 0;
     case MADV_COLD:
     case MADV_PAGEOUT:
       return vma.flags & (kVmLocked | kVmPfnMap) ? -EINVAL : 0;
     case MADV_GUARD_INSTALL:
-      if ((vma.flags & kVmLocked) || !(vma.flags & kVmMayWrite) || vma.pfn_map()) return -EINVAL;
+      if ((vma.flags & kVmLocked) || vma.pfn_map()) return -EINVAL;
       vma.has_anon_pages = true;  // fork takes the markers along
       return install_guards(start, end);
     case MADV_GUARD_REMOVE:
-      if (!(vma.flags & kVmMayWrite)) return -EINVAL;
+      if (vma.pfn_map()) return -EINVAL;
       remove_guards(start, end);
       return 0;
     default:

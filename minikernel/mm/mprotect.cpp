@@ -66,9 +66,12 @@ long AddressSpace::protect_locked(Vma* vma, uint64_t start, uint64_t end, uint64
   } else if (vma->anonymous() && !vma->has_anon_pages) {
     flags &= ~kVmAccount;
   }
+  bool copies_ahead = (vma->flags & (kVmWrite | kVmShared | kVmLocked)) == kVmLocked && (flags & kVmWrite);
   Result<Vma*> own = isolate(*vma, start, end, flags);
   if (!own.ok()) return own.error();
   change_protection(**own, start, end);
+  // Locked memory never faults later on, copy-on-write included. What cannot be had does not matter.
+  if (copies_ahead) populate_area(**own, start, end, Populate::kLock, nullptr);
   return 0;
 }
 

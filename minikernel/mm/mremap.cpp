@@ -2,7 +2,8 @@
 //
 // mremap: Linux mm/mremap.c. Moving takes the entries along, so pages keep their frames and their bits;
 // MREMAP_DONTUNMAP leaves the emptied area behind, and an old length of 0 maps shared memory a second time.
-// One call concerns one area; only what it gives up (shrinking, the target of MREMAP_FIXED) may be several.
+// One call concerns one area; what it gives up (shrinking, the target of MREMAP_FIXED) may be several, and so
+// may be what moves to a place in one piece (since Linux 6.17).
 #include <linux/mman.h>
 
 #include "arch/x86_64/memory_layout.h"
@@ -24,11 +25,12 @@ long AddressSpace::mremap(uint64_t address, uint64_t old_length, uint64_t new_le
                           uint64_t new_address) {
   if (flags & ~static_cast<uint64_t>(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP)) return -EINVAL;
   if ((flags & MREMAP_FIXED) && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
-  if ((flags & MREMAP_DONTUNMAP) && (!(flags & MREMAP_MAYMOVE) || old_length != new_length)) return -EINVAL;
+  if ((flags & MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)) return -EINVAL;
   if (!page_aligned(address)) return -EINVAL;
   if (new_length == 0 || new_length > kUserEnd || old_length > kUserEnd) return -EINVAL;
   UserfaultEvents events;
   Remap remap = {address, page_align_up(old_length), page_align_up(new_length), flags, new_address, events};
+  if ((flags & MREMAP_DONTUNMAP) && remap.old_length != remap.new_length) return -EINVAL;
   if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
     if (!page_aligned(new_address) || new_address > kUserEnd - remap.new_length) return -EINVAL;
     if (remap.end() > new_address && new_address + remap.new_length > address) return -EINVAL;
@@ -51,11 +53,12 @@ long AddressSpace::mremap_locked(Remap& remap) {
   Vma* vma = vmas_.find(remap.address);
   if (vma == nullptr || vma->start > remap.address) return -EFAULT;
   if (vma->sealed()) return -EPERM;
+  if ((remap.flags & MREMAP_FIXED) && remap.old_length == remap.new_length) return move_areas(remap);
   if (remap.flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) return mremap_to(remap, vma);
   auto same_place = static_cast<long>(remap.address);
   if (remap.old_length == remap.new_length) return same_place;
   if (remap.old_length > remap.new_length) {
-    long error = unmap_locked(remap.address + remap.new_length, remap.end(), remap.events);
+    long error = shrink(remap);
     return error < 0 ? error : same_place;
   }
   long error = check_resize(remap, *vma);
@@ -73,18 +76,45 @@ long AddressSpace::mremap_locked(Remap& remap) {
   return moved;
 }
 
+// Gives up what is behind the new length. EINVAL as munmap's: not all of it is the program's.
+long AddressSpace::shrink(Remap& remap) {
+  if (remap.end() > kUserEnd) return -EINVAL;
+  long error = unmap_locked(remap.address + remap.new_length, remap.end(), remap.events);
+  if (error == 0) remap.old_length = remap.new_length;
+  return error;
+}
+
+// All areas of the range, and between them the holes that are there (Linux's remap_move()). What has moved
+// when one cannot stays moved.
+long AddressSpace::move_areas(const Remap& all) {
+  for (uint64_t at = all.address; at < all.end();) {
+    Vma* vma = vmas_.find_intersection(at, all.end());
+    if (vma == nullptr) break;
+    uint64_t from = max(at, vma->start);
+    uint64_t length = min(vma->end, all.end()) - from;
+    bool only = at == all.address && vma->end >= all.end();
+    if (vma->userfaultfd && !only) return -EFAULT;
+    if (vma->sealed()) return -EPERM;
+    Remap part = {from, length, length, all.flags, all.new_address + (from - all.address), all.events};
+    long moved = mremap_to(part, vma);
+    if (moved < 0) return moved;
+    at = from + length;
+  }
+  return static_cast<long>(all.new_address);
+}
+
 // With MREMAP_FIXED or MREMAP_DONTUNMAP; without the former the new address is only a hint.
 long AddressSpace::mremap_to(Remap& remap, Vma* vma) {
   uint64_t to = remap.new_address;
   if (vmas_.size() + 2 >= kMaxMapCount - 3) return -ENOMEM;
+  Remap kept = remap;
+  kept.old_length = min(remap.old_length, remap.new_length);
+  long error = check_resize(kept, *vma);
+  if (error < 0) return error;
   if (remap.old_length > remap.new_length) {
-    long error = unmap_locked(remap.address + remap.new_length, remap.end(), remap.events);
-    if (error < 0) return error;
-    remap.old_length = remap.new_length;
+    if (error = shrink(remap); error < 0) return error;
     vma = vmas_.find(remap.address);
   }
-  long error = check_resize(remap, *vma);
-  if (error < 0) return error;
   if ((remap.flags & MREMAP_DONTUNMAP) && !may_expand(vma->flags, remap.old_length)) return -ENOMEM;
   if (!(remap.flags & MREMAP_FIXED)) {
     Result<uint64_t> found = unmapped_area(to, remap.new_length, false);

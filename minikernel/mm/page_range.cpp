@@ -25,7 +25,7 @@ void AddressSpace::zap_range(uint64_t start, uint64_t end, ZapRules rules) {
   int64_t dropped = 0;
   page_table_.for_each(start, end, [&](uint64_t linear, Pte* entry) {
     Pte now = read_pte(entry);
-    if (now.none()) return;
+    if (now.none() || (rules.not_protected && now.has(Pte::kUffdWp))) return;
     if (!now.maps_page()) {
       if (rules.only_file_pages) return;
       Pte left = now.guard() ? now : left_behind(now, rules.area);

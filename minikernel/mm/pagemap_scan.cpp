@@ -77,7 +77,10 @@ long AddressSpace::scan_table(PagemapScan& scan, const Vma& vma, uint64_t area, 
       break;
     }
     if (!protects || !(categories & Scan::kWritten)) continue;
-    if (protect_page(vma, entry)) {
+    if (now.guard() ||
+        now.poisoned()) {  // UFFDIO_WRITEPROTECT leaves these alone; Linux's make_uffd_wp_pte not
+      set_pte(entry, now.with(Pte::kUffdWp));
+    } else if (protect_page(vma, entry)) {
       if (flush_end == 0) flush_start = scan.at;
       flush_end = scan.at + kPageSize;
     }

@@ -47,7 +47,7 @@ long AddressSpace::populate(uint64_t start, uint64_t end, Populate why) {
     at = max(at, vma->start);
     uint64_t stop = min(min(vma->end, end), at + kStep);
     UserfaultWait wait(at, false);
-    long error = populate_area(*vma, at, stop, why, wait);
+    long error = populate_area(*vma, at, stop, why, &wait);
     if (error == kMustWait) {
       guard.unlock();
       if (wait.sleep(Sleep::kKillable) < 0) return -EINTR;
@@ -60,19 +60,23 @@ long AddressSpace::populate(uint64_t start, uint64_t end, Populate why) {
   return 0;
 }
 
-// kMustWait: a monitor has been asked for the page at `start`, which has been moved to it.
-long AddressSpace::populate_area(Vma& vma, uint64_t& start, uint64_t end, Populate why, UserfaultWait& wait) {
+// kMustWait: a monitor has been asked for the page at `start`, which has been moved to it. Without `wait`
+// that is -EFAULT.
+long AddressSpace::populate_area(Vma& vma, uint64_t& start, uint64_t end, Populate why, UserfaultWait* wait) {
   if (!is_advice(why) && (vma.flags & kVmLockOnFault)) return 0;
   if (vma.pfn_map()) return is_advice(why) ? -EINVAL : 0;
   if ((vma.flags & needed_right(why)) == 0) return is_advice(why) ? -EINVAL : -EFAULT;
   Access access = faults_for_writing(vma, why) ? Access::kWrite : Access::kRead;
   for (; start < end; start += kPageSize) {
-    wait.set_address(start);
-    FaultOutcome outcome = handle_mm_fault(vma, start, access, &wait);
+    if (wait != nullptr) wait->set_address(start);
+    FaultOutcome outcome = handle_mm_fault(vma, start, access, wait);
     if (outcome == FaultOutcome::kUserfault) return kMustWait;
     if (outcome == FaultOutcome::kPoisoned) return is_advice(why) ? -EHWPOISON : -EFAULT;
     if (outcome == FaultOutcome::kOutOfMemory) return -ENOMEM;
     if (outcome == FaultOutcome::kSigbus || outcome == FaultOutcome::kSigsegv) return -EFAULT;
+    // A marker's protection has gone over to the page: it takes a second fault, as the program's write would.
+    bool once_more = access == Access::kWrite && read_pte(page_table_.find(start)).has(Pte::kUffdWp);
+    if (once_more) start -= kPageSize;
   }
   return 0;
 }

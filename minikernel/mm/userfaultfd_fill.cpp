@@ -27,8 +27,8 @@ bool beyond_end(const Vma& vma, uint64_t address) {
   return vma.file_offset(address) >= page_align_up(size);
 }
 
-// A marker of userfaultfd is no obstacle to a page that is copied or found.
-bool may_fill(Pte now) { return now.missing() || now.poisoned(); }
+// A marker is no obstacle to a page that is copied or found, not even a guard's (Linux's pte_none_mostly).
+bool may_fill(Pte now) { return !now.maps_page(); }
 
 // What is mapped there: a page of the file, in its cache.
 void map_file_page(const Vma& vma, Pte* entry, Pfn pfn, uint64_t bits) {
