@@ -343,6 +343,17 @@ static void events(void) {
   value = UINT64_MAX;
   CHECK_FAILS(write(fd, &value, 8), EINVAL);
   CHECK_FAILS(read(fd, &value, 7), EINVAL);
+  CHECK_EQUAL(read(fd, &value, 8), 8);
+  // Parts are one message to a reader, and one each from a writer.
+  value = 7;
+  struct iovec halves[2] = {{&value, 4}, {(char*)&value + 4, 4}};
+  CHECK_FAILS(writev(fd, halves, 2), EINVAL);
+  CHECK_EQUAL(writev(fd, (struct iovec[]){{&value, 8}, {&value, 8}}, 2), 16);
+  CHECK_FAILS(readv(fd, halves, 1), EINVAL);
+  CHECK_EQUAL(readv(fd, halves, 2), 8);
+  CHECK_EQUAL(value, 14);
+  CHECK_FAILS(pread(fd, &value, 8, 0), ESPIPE);
+  CHECK_EQUAL(lseek(fd, 100, SEEK_SET), 0);
   for (int i = 0; i < 2; i++) {
     CHECK_EQUAL(read(semaphore, &value, 8), 8);
     CHECK_EQUAL(value, 1);
@@ -451,6 +462,33 @@ static void reads_cut_short(void) {
   say("a read cut short wakes writers");
 }
 
+// Pages of a pipe are written whole or not at all, and read as far as there is memory for them.
+static void memory_that_ends(void) {
+  struct Pipe pipe = make_pipe(O_NONBLOCK);
+  char* memory = map_anonymous(4 * kPage, PROT_READ | PROT_WRITE);
+  char* end = memory + 3 * kPage;
+  CHECK(munmap(end, kPage) == 0);
+  CHECK_FAILS(write(pipe.in, end - 96, 200), EFAULT);
+  struct iovec parts[3] = {{memory, 10}, {end - 6, 20}, {memory, 10}};
+  CHECK_FAILS(writev(pipe.in, parts, 3), EFAULT);
+  CHECK_EQUAL(bytes_in(pipe.out), 0);
+  CHECK_EQUAL(write(pipe.in, end - kPage - 5, kPage + 100), kPage);
+  CHECK_EQUAL(bytes_in(pipe.out), kPage);
+  parts[1].iov_len = 6;
+  CHECK_EQUAL(writev(pipe.in, parts, 3), 26);
+  CHECK_FAILS(writev(pipe.in, (struct iovec[]){{memory, 3}, {end - 6, 20}}, 2),
+              EFAULT);  // where there is room
+  CHECK_EQUAL(bytes_in(pipe.out), kPage + 26);
+  CHECK_EQUAL(readv(pipe.out, (struct iovec[]){{memory, kPage}, {end - 6, 20}}, 2), kPage);
+  CHECK_FAILS(readv(pipe.out, (struct iovec[]){{memory, 3}, {end - 6, 20}}, 2), EFAULT);
+  CHECK_EQUAL(bytes_in(pipe.out), 26);  // nothing is lost
+  CHECK_EQUAL(readv(pipe.out, (struct iovec[]){{memory, 3}, {end - 6, 6}, {NULL, 0}, {memory, 40}}, 4), 26);
+  CHECK_FAILS(writev(pipe.in, (struct iovec[]){{memory, 3}, {(void*)-4096l, 1}}, 2), EFAULT);
+  CHECK(munmap(memory, 3 * kPage) == 0);
+  close_pipe(pipe);
+  say("memory that ends within a write or read");
+}
+
 static short polled(int fd) {
   struct pollfd entry = {.fd = fd, .events = POLLIN};
   CHECK(poll(&entry, 1, 0) >= 0);
@@ -555,6 +593,7 @@ int main(void) {
   epoll_sets();
   epoll_in_epoll();
   reads_cut_short();
+  memory_that_ends();
   pipeline();
   return 0;
 }

@@ -286,6 +286,34 @@ static void packets(void) {
   expect_read(pipe.out, "three");
   CHECK_EQUAL(bytes_in(pipe), 0);
   close_pipe(pipe);
+
+  // A packet is a page of what one call writes, and goes to one call that reads, however many parts they
+  // have.
+  pipe = make_pipe(O_DIRECT | O_NONBLOCK);
+  CHECK_EQUAL(fcntl(pipe.out, F_GETFL), O_RDONLY | O_NONBLOCK);
+  CHECK_EQUAL(fcntl(pipe.in, F_GETFL), O_WRONLY | O_NONBLOCK | O_DIRECT);
+  static char bytes[2 * kPage];
+  struct iovec parts[3] = {{bytes, 30}, {bytes, 5}, {bytes, 4500}};
+  CHECK_EQUAL(writev(pipe.in, parts, 3), 4535);
+  CHECK_EQUAL(read(pipe.out, bytes, sizeof bytes), kPage);
+  CHECK_EQUAL(read(pipe.out, bytes, sizeof bytes), 439);
+  CHECK_FAILS(read(pipe.out, bytes, sizeof bytes), EAGAIN);
+  CHECK_EQUAL(write(pipe.in, bytes, 300), 300);
+  CHECK_EQUAL(write(pipe.in, bytes, 50), 50);
+  parts[0].iov_len = parts[1].iov_len = 100;
+  CHECK_EQUAL(readv(pipe.out, parts, 3), 300);
+  CHECK_EQUAL(readv(pipe.out, parts, 3), 50);
+  // To vmsplice and splice the pipe is bytes, as far as they go.
+  CHECK_EQUAL(write(pipe.in, bytes, 300), 300);
+  CHECK_EQUAL(write(pipe.in, bytes, 50), 50);
+  CHECK_EQUAL(vmsplice(pipe.out, parts, 2, 0), 200);
+  CHECK_EQUAL(bytes_in(pipe), 150);
+  CHECK_EQUAL(vmsplice(pipe.out, parts, 3, 0), 150);
+  CHECK_EQUAL(fcntl(pipe.in, F_SETFL, O_NONBLOCK), 0);  // no more packets
+  CHECK_EQUAL(write(pipe.in, bytes, 10), 10);
+  CHECK_EQUAL(write(pipe.in, bytes, 10), 10);
+  CHECK_EQUAL(read(pipe.out, bytes, sizeof bytes), 20);
+  close_pipe(pipe);
   say("packets: ok");
 }
 

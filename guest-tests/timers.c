@@ -3,6 +3,7 @@
 // Timers that are made: timer_create and its signals, timerfd and its reads. How long anything takes is not
 // said; only that nothing comes too early, and what comes instead of what was missed.
 #include <poll.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "threads.h"
@@ -40,6 +41,9 @@ static void descriptors(void) {
   uint64_t ticks;
   CHECK_FAILS(read(fd, &ticks, 8), EAGAIN);
   CHECK_FAILS(read(fd, &ticks, 7), EINVAL);
+  CHECK_FAILS(readv(fd, (struct iovec[]){{&ticks, 4}, {(char*)&ticks + 4, 4}}, 2), EAGAIN);
+  CHECK_FAILS(pread(fd, &ticks, 8, 0), ESPIPE);
+  CHECK_EQUAL(lseek(fd, 100, SEEK_END), 0);
   struct itimerspec old = in_ns(5, 5), bad = in_ns(1, 0);
   CHECK_EQUAL(syscall(kGet, fd, &old), 0);
   CHECK(ns_of(old.it_value) == 0 && ns_of(old.it_interval) == 0);

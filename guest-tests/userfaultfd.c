@@ -2,6 +2,8 @@
 //
 // userfaultfd: missing pages, write protection, minor faults, poison and moves, with the test as the monitor
 // of a second thread; and the error of every wrong argument.
+#include <sys/uio.h>
+
 #include "uffd.h"
 
 static char page[kPage] __attribute__((aligned(kPage)));
@@ -36,6 +38,11 @@ static void test_api(void) {
 
   CHECK_FAILS(read(fd, &message, sizeof message), EAGAIN);
   CHECK_FAILS(read(fd, &message, sizeof message - 1), EINVAL);
+  struct iovec halves[2] = {{&message, 16}, {(char*)&message + 16, 16}};
+  CHECK_FAILS(readv(fd, halves, 2), EAGAIN);
+  CHECK_FAILS(readv(fd, halves, 1), EINVAL);
+  CHECK_FAILS(pread(fd, &message, sizeof message, 0), ESPIPE);
+  CHECK_EQUAL(lseek(fd, 100, SEEK_SET), 0);
   CHECK_FAILS(write(fd, &message, sizeof message), EBADF);
   CHECK(poll(&ready, 1, 0) == 0);
   close(fd);

@@ -21,11 +21,25 @@ long clear(void* to, size_t bytes) {
   return static_cast<long>(bytes);
 }
 
+// What a program adds to the pool of random bytes is looked at, and changes nothing: runs repeat.
+long stir(UserBuffer buffer) {
+  size_t done = 0;
+  while (done < buffer.size) {
+    uint8_t block[256];
+    size_t part = min(sizeof(block), buffer.size - done);
+    long copied = copy_in_some(block, buffer.address + done, part);
+    if (copied < 0) return done > 0 ? static_cast<long>(done) : copied;
+    done += static_cast<size_t>(copied);
+    if (static_cast<size_t>(copied) < part) break;
+  }
+  return static_cast<long>(done);
+}
+
 class MemoryDevice : public Inode {
  public:
   explicit MemoryDevice(uint32_t minor) : Inode(S_IFCHR | 0666) { device = make_device(1, minor); }
-  // Linux's null_lseek: the position stays where it is, and asking is no error.
   bool seekable() const override { return true; }
+  bool stays_at_start() const override { return true; }
 };
 
 // Transfers of the kernel itself (sendfile, splice, io_uring) meet what a program's do.
@@ -65,7 +79,8 @@ class Random final : public MemoryDevice {
     random_bytes(static_cast<uint8_t*>(to), bytes);
     return static_cast<long>(bytes);
   }
-  long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
+  long write(File&, uint64_t, UserBuffer buffer) override { return stir(buffer); }
+  long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
 };
 
 // What is written is a line of the kernel's log, without the "<priority>" that may stand in front. Nothing is
@@ -74,6 +89,7 @@ class KernelLog final : public MemoryDevice {
  public:
   KernelLog() : MemoryDevice(11) { mode = S_IFCHR | 0600; }
   bool seekable() const override { return false; }
+  bool stays_at_start() const override { return false; }
   long write(File&, uint64_t, UserBuffer buffer) override {
     char text[400];
     if (buffer.size >= sizeof(text)) return -EINVAL;

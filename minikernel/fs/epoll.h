@@ -39,6 +39,7 @@ class Epoll final : public Inode {
   void closed(File&) override;
   short poll(File&) override;
   WaitQueue* poll_queue() override { return &changed_; }
+  bool stays_at_start() const override { return true; }
   void look_for_input() override;
 
  private:

@@ -3,6 +3,7 @@
 
 #include <linux/poll.h>
 
+#include "fs/parts.h"
 #include "lib/string.h"
 #include "mm/user_memory.h"
 #include "proc/wait_queue.h"
@@ -16,13 +17,13 @@ class EventFd final : public Inode {
  public:
   EventFd(uint64_t value, bool semaphore) : Inode(0600), value_(value), semaphore_(semaphore) {}
 
-  long read(File& file, uint64_t, UserBuffer buffer) override {
-    if (buffer.size < sizeof(uint64_t)) return -EINVAL;
+  long read_parts(File& file, Parts& to) override {
+    if (to.left() < sizeof(uint64_t)) return -EINVAL;
     uint64_t taken = 0;
     long error = wait(file, [&] { return take(taken); });
     if (error < 0) return error;
     changed_.wake();
-    return put_user(buffer.address, taken) ? static_cast<long>(sizeof(taken)) : -EFAULT;
+    return to.copy_out(&taken, sizeof(taken)) == sizeof(taken) ? static_cast<long>(sizeof(taken)) : -EFAULT;
   }
   long write(File& file, uint64_t, UserBuffer buffer) override {
     uint64_t more;
@@ -34,15 +35,7 @@ class EventFd final : public Inode {
     changed_.wake();
     return sizeof(more);
   }
-  // Of the kernel, for a request of io_uring: the same without user memory. A read does not wait.
-  long read_kernel(uint64_t, void* to, size_t bytes) override {
-    uint64_t taken = 0;
-    if (bytes < sizeof(taken)) return -EINVAL;
-    if (!take(taken)) return -EAGAIN;
-    changed_.wake();
-    memcpy(to, &taken, sizeof(taken));
-    return sizeof(taken);
-  }
+  // For a request of io_uring: the same without user memory.
   long write_kernel(File& file, uint64_t, const void* from, size_t bytes) override {
     uint64_t more = 0;
     if (bytes < sizeof(more)) return -EINVAL;
@@ -59,6 +52,7 @@ class EventFd final : public Inode {
                               (value_ < kMostValue ? POLLOUT | POLLWRNORM : 0));
   }
   WaitQueue* poll_queue() override { return &changed_; }
+  bool stays_at_start() const override { return true; }
 
  private:
   template <typename Try>

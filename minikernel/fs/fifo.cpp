@@ -29,14 +29,8 @@ class Fifo final : public Inode {
   // A file that is open has the pipe.
   Pipe* pipe() override { return pipe_.raw(); }
   WaitQueue* poll_queue() override { return &pipe_->changed(); }
-  long read(File& file, uint64_t, UserBuffer buffer) override {
-    return pipe_->read(file.nonblocking(), buffer);
-  }
-  long write(File& file, uint64_t, UserBuffer buffer) override { return pipe_->write(file, buffer); }
-  long read_kernel(uint64_t, void* to, size_t bytes) override { return pipe_->read_kernel(to, bytes); }
-  long write_kernel(File& file, uint64_t, const void* from, size_t bytes) override {
-    return pipe_->write_kernel(file, from, bytes);
-  }
+  long read_parts(File& file, Parts& to) override { return pipe_->read(file.nonblocking(), to); }
+  long write_parts(File& file, Parts& from) override { return pipe_->write(file, from); }
   long ioctl(File&, unsigned command, uint64_t argument) override {
     if (command != FIONREAD) return -ENOTTY;
     return put_user(argument, static_cast<int>(pipe_->bytes())) ? 0 : -EFAULT;

@@ -32,6 +32,7 @@ namespace mk {
 class Dentry;
 class Epoll;
 class File;
+class Parts;
 class Pipe;
 class Ring;
 class Inode;
@@ -67,6 +68,11 @@ class Inode : public RefCounted {
 
   virtual long read(File&, uint64_t, UserBuffer) { return is_directory() ? -EISDIR : -EINVAL; }
   virtual long write(File&, uint64_t, UserBuffer) { return -EINVAL; }
+  // Files whose transfers are messages, without a position: all parts of a readv or writev in one operation
+  // (Linux's read_iter and write_iter). kPartByPart: read() and write() do it.
+  static constexpr long kPartByPart = -4096;  // no errno
+  virtual long read_parts(File&, Parts&) { return kPartByPart; }
+  virtual long write_parts(File&, Parts&) { return kPartByPart; }
   // O_APPEND: writes at the end; `end` becomes the end of what was written.
   virtual long append(File& file, uint64_t& end, UserBuffer buffer);
   virtual long ioctl(File&, unsigned, uint64_t) { return -ENOTTY; }
@@ -81,6 +87,8 @@ class Inode : public RefCounted {
   virtual Epoll* epoll() { return nullptr; }                        // that it is
   virtual bool is_event_fd() const { return false; }
   virtual bool seekable() const { return is_regular() || is_directory(); }
+  // lseek says 0 and changes nothing, and no transfer moves the position (Linux's null_lseek, noop_llseek).
+  virtual bool stays_at_start() const { return false; }
   virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
   virtual bool is_timer() const { return false; }           // timerfd
   virtual Process* process() { return nullptr; }            // that a pidfd refers to

@@ -60,125 +60,95 @@ long Pipe::wait_for_room(bool nonblocking) {
   return slept == 0 && !has_readers() ? broken_pipe() : slept;
 }
 
-template <typename Copy>
-long Pipe::read_by(bool nonblocking, size_t size, Copy copy) {
-  size_t done = 0;
-  while (done < size) {
+// What is there and fits; a packet alone. A slot stays as it is when not all of it that is wanted can be
+// handed over (Linux's pipe_read).
+long Pipe::take_out(Parts& to) {
+  long done = 0;
+  bool packet = false;
+  while (to.left() > 0 && !packet && !empty()) {
+    PipeSlot& first = slot(tail_);
+    size_t part = min(to.left(), static_cast<size_t>(first.length));
+    if (to.copy_out(first.bytes(), part) < part) return done > 0 ? done : -EFAULT;
+    done += static_cast<long>(part);
+    first.consume(part);
+    packet = first.is_packet;
+    if (first.length == 0 || packet) drop_first();
+  }
+  return done;
+}
+
+long Pipe::read(bool nonblocking, Parts& to) {
+  while (to.left() > 0) {
     {
       MutexGuard guard(mutex_);
       bool was_full = full();
-      bool packet = false;
-      long error = 0;
-      bool cut_short = false;  // the program's memory took a part only
-      while (done < size && !packet && !cut_short && !empty()) {
-        PipeSlot& first = slot(tail_);
-        size_t part = min(size - done, static_cast<size_t>(first.length));
-        long copied = copy(done, first.bytes(), part);
-        if (copied < 0) {
-          error = copied;
-          break;
-        }
-        done += static_cast<size_t>(copied);
-        first.consume(static_cast<size_t>(copied));
-        packet = first.is_packet;
-        if (first.length == 0 || packet) drop_first();
-        cut_short = static_cast<size_t>(copied) < part;
-      }
+      long done = take_out(to);
       if (was_full && !full()) changed_.wake();
-      if (error < 0 || cut_short) return done > 0 ? static_cast<long>(done) : error;
+      if (done != 0) return done;
     }
-    if (done > 0 || (empty() && !has_writers())) break;
+    if (empty() && !has_writers()) break;
     if (long waited = wait_for_data(nonblocking); waited < 0) return waited;
   }
-  return static_cast<long>(done);
+  return 0;
 }
 
 // Into the page of the last slot, if it takes all of it.
-template <typename Copy>
-long Pipe::merge(size_t size, Copy copy) {
+long Pipe::merge(size_t size, Parts& from) {
   if (empty() || size == 0) return 0;
   PipeSlot& last = slot(head_ - 1);
   if (!last.may_merge || size > last.room()) return 0;
-  long copied = copy(0, last.bytes() + last.length, size);
-  if (copied > 0) last.length = static_cast<uint16_t>(last.length + copied);
-  return copied;
+  if (from.copy_in(last.bytes() + last.length, size) < size) return -EFAULT;
+  last.length = static_cast<uint16_t>(last.length + size);
+  return static_cast<long>(size);
 }
 
-template <typename Copy>
-long Pipe::append(bool packet, size_t done, size_t size, Copy copy) {
+// A page, whole or not at all.
+long Pipe::append(bool packet, Parts& from) {
   PipeSlot filled;
   filled.frame = alloc_frame();
   if (filled.frame == 0) return -ENOMEM;
-  long copied = copy(done, filled.bytes(), min(size - done, size_t{kPageSize}));
-  if (copied <= 0) {
+  size_t part = min(from.left(), size_t{kPageSize});
+  if (from.copy_in(filled.bytes(), part) < part) {
     filled.drop();
-    return copied;
+    return -EFAULT;
   }
-  filled.length = static_cast<uint16_t>(copied);
+  filled.length = static_cast<uint16_t>(part);
   filled.may_merge = !packet;
   filled.is_packet = packet;
   push(filled);
-  return copied;
+  return static_cast<long>(part);
 }
 
-template <typename Copy>
-long Pipe::write_by(const File& file, size_t size, Copy copy) {
-  size_t done = 0;
+long Pipe::write(const File& file, Parts& from) {
+  long done = 0;
   // What does not fill a page goes into the page that is there (Linux's pipe_write).
   bool may_merge = true;
-  bool packet = file.flags & O_DIRECT;
-  while (done < size) {
+  while (from.left() > 0) {
     {
       MutexGuard guard(mutex_);
-      long error = 0;
+      long moved = 0;
       if (!has_readers()) {
         broken_pipe();
-        return done > 0 ? static_cast<long>(done) : -EPIPE;
+        return done > 0 ? done : -EPIPE;
       }
       if (may_merge) {
-        error = merge(size % kPageSize, copy);
-        if (error > 0) done += static_cast<size_t>(error);
+        moved = merge(from.left() % kPageSize, from);
+        if (moved > 0) done += moved;
         may_merge = false;
       }
-      while (error >= 0 && done < size && !full()) {
-        error = append(packet, done, size, copy);
-        if (error > 0) done += static_cast<size_t>(error);
+      while (moved >= 0 && from.left() > 0 && !full()) {
+        moved = append(file.flags & O_DIRECT, from);
+        if (moved > 0) done += moved;
       }
       if (done > 0) changed_.wake();
-      if (error < 0) return done > 0 ? static_cast<long>(done) : error;
-      if (done == size) break;
+      if (moved < 0) return done > 0 ? done : moved;
+      if (from.left() == 0) break;
     }
-    if (file.nonblocking()) return done > 0 ? static_cast<long>(done) : -EAGAIN;
+    if (file.nonblocking()) return done > 0 ? done : -EAGAIN;
     long slept = sleep_until(changed_, [this] { return !full() || !has_readers(); });
-    if (slept < 0) return done > 0 ? static_cast<long>(done) : slept;
+    if (slept < 0) return done > 0 ? done : slept;
   }
-  return static_cast<long>(done);
-}
-
-long Pipe::read(bool nonblocking, UserBuffer buffer) {
-  return read_by(nonblocking, buffer.size, [&](size_t done, const char* from, size_t part) {
-    return copy_out_some(buffer.address + done, from, part);
-  });
-}
-
-long Pipe::write(const File& file, UserBuffer buffer) {
-  return write_by(file, buffer.size, [&](size_t done, char* to, size_t part) {
-    return copy_in_some(to, buffer.address + done, part);
-  });
-}
-
-long Pipe::read_kernel(void* destination, size_t bytes) {
-  return read_by(true, bytes, [&](size_t done, const char* from, size_t part) {
-    memcpy(static_cast<char*>(destination) + done, from, part);
-    return static_cast<long>(part);
-  });
-}
-
-long Pipe::write_kernel(const File& file, const void* source, size_t bytes) {
-  return write_by(file, bytes, [&](size_t done, char* to, size_t part) {
-    memcpy(to, static_cast<const char*>(source) + done, part);
-    return static_cast<long>(part);
-  });
+  return done;
 }
 
 long Pipe::bytes() {
@@ -230,12 +200,7 @@ class PipeEnd : public Inode {
 class ReadEnd final : public PipeEnd {
  public:
   using PipeEnd::PipeEnd;
-  long read(File& file, uint64_t, UserBuffer buffer) override {
-    return pipe_->read(file.nonblocking(), buffer);
-  }
-  long read_kernel(uint64_t, void* destination, size_t bytes) override {
-    return pipe_->read_kernel(destination, bytes);
-  }
+  long read_parts(File& file, Parts& to) override { return pipe_->read(file.nonblocking(), to); }
   void opened(File&) override { pipe_->count_readers(1); }
   void closed(File&) override { pipe_->count_readers(-1); }
   short poll(File&) override {
@@ -247,10 +212,7 @@ class ReadEnd final : public PipeEnd {
 class WriteEnd final : public PipeEnd {
  public:
   using PipeEnd::PipeEnd;
-  long write(File& file, uint64_t, UserBuffer buffer) override { return pipe_->write(file, buffer); }
-  long write_kernel(File& file, uint64_t, const void* source, size_t bytes) override {
-    return pipe_->write_kernel(file, source, bytes);
-  }
+  long write_parts(File& file, Parts& from) override { return pipe_->write(file, from); }
   void opened(File&) override { pipe_->count_writers(1); }
   void closed(File&) override { pipe_->count_writers(-1); }
   short poll(File&) override {
@@ -270,7 +232,8 @@ Result<PipeEnds> make_pipe(unsigned flags) {
   writer->number = reader->number;
   char name[40];
   format_text(name, sizeof(name), "pipe:[%lu]", reader->number);
-  Result<Ref<File>> read_file = open_nameless(reader, name, O_RDONLY | flags);
+  // Who writes makes packets; who reads takes them as they are (Linux's create_pipe_files).
+  Result<Ref<File>> read_file = open_nameless(reader, name, O_RDONLY | (flags & O_NONBLOCK));
   if (!read_file.ok()) return read_file.failure();
   Result<Ref<File>> write_file = open_nameless(writer, name, O_WRONLY | flags);
   if (!write_file.ok()) return write_file.failure();

@@ -12,6 +12,7 @@
 
 #include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
+#include "fs/parts.h"
 #include "fs/pipe_slot.h"
 #include "lib/result.h"
 #include "proc/wait_queue.h"
@@ -23,11 +24,8 @@ class Pipe : public RefCounted {
   ~Pipe();
   bool init() { return (slots_ = new_slots(kDefaultSlots)) != nullptr; }
 
-  // Copy calls of read(2) and write(2); those with kernel memory never wait for data.
-  long read(bool nonblocking, UserBuffer buffer);
-  long write(const File& file, UserBuffer buffer);
-  long read_kernel(void* destination, size_t bytes);
-  long write_kernel(const File& file, const void* source, size_t bytes);
+  long read(bool nonblocking, Parts& to);
+  long write(const File& file, Parts& from);
   long bytes();
   long resize(uint64_t bytes);
   long capacity() const { return static_cast<long>(slot_count_ * kPageSize); }
@@ -62,15 +60,10 @@ class Pipe : public RefCounted {
   void count(uint32_t& number, int change);
   PipeSlot& slot(uint32_t index) { return slots_[index % slot_count_]; }
 
-  // copy(offset, pointer, bytes) moves a part and says how much of it, or -errno.
-  template <typename Copy>
-  long read_by(bool nonblocking, size_t size, Copy copy);
-  template <typename Copy>
-  long write_by(const File& file, size_t size, Copy copy);
-  template <typename Copy>
-  long merge(size_t size, Copy copy);
-  template <typename Copy>
-  long append(bool packet, size_t done, size_t size, Copy copy);
+  // These need the mutex: bytes moved, or -errno.
+  long take_out(Parts& to);
+  long merge(size_t size, Parts& from);
+  long append(bool packet, Parts& from);
 
   Mutex mutex_;  // of slots; who changes them or copies
   WaitQueue changed_;

@@ -3,7 +3,6 @@
 
 #include <linux/fs.h>
 #include <linux/poll.h>
-#include <linux/uio.h>
 
 #include "arch/x86_64/memory_layout.h"
 #include "mm/gup.h"
@@ -14,43 +13,13 @@ namespace {
 
 bool nonblocking(unsigned flags) { return flags & kSpliceNonblock; }
 
-// The parts of an array of iovecs in the program's memory, one after the other, each within a page.
-class UserParts {
- public:
-  UserParts(uint64_t vector, uint64_t count) : vector_(vector), left_(count) {}
-
-  // 1: `address` and `bytes` are the next part; 0: the end; -EFAULT.
-  long next(uint64_t& address, size_t& bytes) {
-    while (size_ == 0) {
-      if (left_ == 0) return 0;
-      iovec one;
-      if (!get_user(one, vector_)) return -EFAULT;
-      vector_ += sizeof(iovec);
-      --left_;
-      address_ = reinterpret_cast<uint64_t>(one.iov_base);
-      size_ = one.iov_len;
-    }
-    address = address_;
-    bytes = min(size_, static_cast<size_t>(kPageSize - address_ % kPageSize));
-    return 1;
-  }
-  void advance(size_t bytes) {
-    address_ += bytes;
-    size_ -= bytes;
-  }
-
- private:
-  uint64_t vector_;
-  uint64_t left_;
-  uint64_t address_ = 0;
-  size_t size_ = 0;
-};
-
 // One page at a time: a reference that finds no free slot would have been taken for nothing, and may have
 // cost a copy.
-long push_user_page(Pipe& pipe, uint64_t address, size_t bytes) {
+long push_user_page(Pipe& pipe, UserBuffer part) {
+  size_t within = part.address % kPageSize;
+  size_t bytes = min(part.size, kPageSize - within);
   PageRef page;
-  long got = get_own_pages(address, 1, kFollGet, &page);
+  long got = get_own_pages(part.address, 1, kFollGet, &page);
   if (got < 0) return got;
   Ref<UserPage> shared = make<UserPage>(page);
   if (!shared) {
@@ -60,7 +29,7 @@ long push_user_page(Pipe& pipe, uint64_t address, size_t bytes) {
   PipeSlot slot;
   slot.page = shared.release();
   slot.kind = PipeSlot::Kind::kUserPage;
-  slot.offset = static_cast<uint16_t>(address % kPageSize);
+  slot.offset = static_cast<uint16_t>(within);
   slot.length = static_cast<uint16_t>(bytes);
   pipe.push(slot);
   return static_cast<long>(bytes);
@@ -68,21 +37,18 @@ long push_user_page(Pipe& pipe, uint64_t address, size_t bytes) {
 
 }  // namespace
 
-long user_pages_to_pipe(Pipe& pipe, uint64_t vector, uint64_t count, unsigned flags) {
-  UserParts parts(vector, count);
+long user_pages_to_pipe(Pipe& pipe, UserParts& parts, unsigned flags) {
   while (true) {
     if (long waited = pipe.wait_for_room(nonblocking(flags)); waited < 0) return waited;
     MutexGuard guard(pipe.mutex());
     if (pipe.full()) continue;  // somebody else was faster
     long done = 0;
     long moved = 0;
-    while (!pipe.full()) {
-      uint64_t address;
-      size_t bytes;
-      moved = parts.next(address, bytes);
-      if (moved > 0) moved = push_user_page(pipe, address, bytes);
+    while (!pipe.full() && parts.left() > 0) {
+      UserBuffer part;
+      moved = parts.next(part) ? push_user_page(pipe, part) : -EFAULT;
       if (moved <= 0) break;
-      parts.advance(bytes);
+      parts.advance(static_cast<size_t>(moved));
       done += moved;
     }
     if (done > 0) pipe.changed().wake();
@@ -90,19 +56,27 @@ long user_pages_to_pipe(Pipe& pipe, uint64_t vector, uint64_t count, unsigned fl
   }
 }
 
-long pipe_to_user(Pipe& pipe, uint64_t vector, uint64_t count, unsigned flags) {
-  long done = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    iovec part;
-    if (!get_user(part, vector + i * sizeof(part))) return done > 0 ? done : -EFAULT;
-    if (part.iov_len == 0) continue;
-    long moved = pipe.read(nonblocking(flags) || done > 0,
-                           UserBuffer{reinterpret_cast<uint64_t>(part.iov_base), part.iov_len});
-    if (moved < 0) return done > 0 ? done : moved;
-    done += moved;
-    if (static_cast<size_t>(moved) < part.iov_len) break;
+// Packets are nothing to it (Linux's vmsplice_to_user).
+long pipe_to_user(Pipe& pipe, UserParts& parts, unsigned flags) {
+  while (true) {
+    if (long waited = pipe.wait_for_data(nonblocking(flags)); waited < 0) return waited;
+    MutexGuard guard(pipe.mutex());
+    if (pipe.empty() && pipe.has_writers()) continue;
+    bool was_full = pipe.full();
+    bool writable = true;
+    size_t done = 0;
+    while (writable && parts.left() > 0 && !pipe.empty()) {
+      PipeSlot& first = pipe.at(0);
+      size_t part = min(parts.left(), static_cast<size_t>(first.length));
+      size_t moved = parts.copy_out(first.bytes(), part);
+      writable = moved == part;
+      done += moved;
+      first.consume(moved);
+      if (first.length == 0) pipe.drop_first();
+    }
+    if (was_full && !pipe.full()) pipe.changed().wake();
+    return done > 0 || writable ? static_cast<long>(done) : -EFAULT;
   }
-  return done;
 }
 
 namespace {

@@ -18,11 +18,10 @@ inline constexpr unsigned kSpliceNonblock = 2;
 inline constexpr unsigned kSpliceMore = 4;
 inline constexpr unsigned kSpliceGift = 8;
 
-// vmsplice's write side: the parts of an array of `count` iovecs (checked) become slots that refer to the
-// program's own pages, taken with kFollGet.
-long user_pages_to_pipe(Pipe& pipe, uint64_t vector, uint64_t count, unsigned flags);
+// vmsplice's write side: the parts become slots that refer to the program's own pages, taken with kFollGet.
+long user_pages_to_pipe(Pipe& pipe, UserParts& parts, unsigned flags);
 // Its read side: a copy.
-long pipe_to_user(Pipe& pipe, uint64_t vector, uint64_t count, unsigned flags);
+long pipe_to_user(Pipe& pipe, UserParts& parts, unsigned flags);
 
 // A file's page-cache frames become slots; what has no page cache is copied into new frames. `offset` moves.
 long file_to_pipe(File& file, uint64_t& offset, Pipe& pipe, size_t bytes, unsigned flags);

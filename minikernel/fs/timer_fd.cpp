@@ -4,6 +4,7 @@
 #include <linux/poll.h>
 
 #include "arch/x86_64/clock.h"
+#include "fs/parts.h"
 #include "fs/text_file.h"
 #include "mm/user_memory.h"
 #include "proc/wait_queue.h"
@@ -19,8 +20,8 @@ class TimerFd final : public Inode {
   }
   ~TimerFd() { stop_timer(timer_.timer); }
 
-  long read(File& file, uint64_t, UserBuffer buffer) override {
-    if (buffer.size < sizeof(uint64_t)) return -EINVAL;
+  long read_parts(File& file, Parts& to) override {
+    if (to.left() < sizeof(uint64_t)) return -EINVAL;
     uint64_t count = 0;
     auto take = [&] { return (count = take_ticks()) != 0; };
     if (file.nonblocking()) {
@@ -32,13 +33,14 @@ class TimerFd final : public Inode {
       SpinlockGuard setting(setting_);
       start_locked();
     }
-    return put_user(buffer.address, count) ? static_cast<long>(sizeof(count)) : -EFAULT;
+    return to.copy_out(&count, sizeof(count)) == sizeof(count) ? static_cast<long>(sizeof(count)) : -EFAULT;
   }
   short poll(File&) override {
     SpinlockGuard guard(lock_);
     return ticks_ > 0 ? POLLIN | POLLRDNORM : 0;
   }
   WaitQueue* poll_queue() override { return &changed_; }
+  bool stays_at_start() const override { return true; }
   void describe(TextBuffer& out) override {
     TimerState now = get();
     out.print("clockid: %d\nticks: %lu\n", realtime ? 0 : 1, ticks_);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "fs/transfer.h"
 
+#include <linux/fs.h>
+
 #include "lib/string.h"
 #include "mm/user_memory.h"
 #include "proc/task.h"
@@ -17,21 +19,34 @@ long check_size_limit(uint64_t offset, uint64_t& size) {
   return 0;
 }
 
-// Where a transfer begins, and how long it may be. `none` is the position of what has none.
-long check_transfer(Direction direction, File& file, uint64_t& size, uint64_t at) {
-  bool reads = direction == Direction::kRead;
-  if (reads ? !file.readable() : !file.writable()) return -EBADF;
-  if (static_cast<int64_t>(size) < 0 || static_cast<int64_t>(at + size) < 0) return -EINVAL;
-  size = min(size, kMaxTransfer);
-  return 0;
+bool allows(Direction direction, const File& file) {
+  return direction == Direction::kRead ? file.readable() : file.writable();
 }
 
+// Linux's rw_verify_area().
+long check_range(uint64_t at, uint64_t size) {
+  return static_cast<int64_t>(size) < 0 || static_cast<int64_t>(at + size) < 0 ? -EINVAL : 0;
+}
+
+// `none` is the position of what has none.
 uint64_t& position_of(File& file, uint64_t* position, uint64_t& none) {
   return position != nullptr ? *position : file.inode().seekable() ? file.position : none;
 }
 
-bool appends(Direction direction, const File& file) {
-  return direction == Direction::kWrite && file.appends() && file.inode().is_regular();
+long transfer_part(Direction direction, File& file, UserBuffer part, uint64_t& at, bool at_end) {
+  Inode& inode = file.inode();
+  bool reads = direction == Direction::kRead;
+  if (!reads && inode.is_regular())
+    if (long error = check_size_limit(at_end ? inode.size : at, part.size); error < 0) return error;
+  if (at_end) {
+    uint64_t end = 0;
+    long done = inode.append(file, end, part);
+    if (done > 0) at = end;
+    return done;
+  }
+  long done = reads ? inode.read(file, at, part) : inode.write(file, at, part);
+  if (done > 0 && !inode.stays_at_start()) at += static_cast<uint64_t>(done);
+  return done;
 }
 
 }  // namespace
@@ -48,33 +63,50 @@ TransferGuard::~TransferGuard() {
 }
 
 // O_APPEND goes before both kinds of position, for pwrite too (pwrite(2), BUGS).
-long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position) {
-  uint64_t none = 0;
-  uint64_t& at = position_of(file, position, none);
-  if (long error = check_transfer(direction, file, buffer.size, at); error < 0) return error;
-  if (buffer.address + buffer.size < buffer.address) return -EFAULT;
-  Inode& inode = file.inode();
-  bool at_end = appends(direction, file);
-  if (direction == Direction::kWrite && inode.is_regular())
-    if (long error = check_size_limit(at_end ? inode.size : at, buffer.size); error < 0) return error;
-  if (at_end) {
-    uint64_t end = 0;
-    long done = inode.append(file, end, buffer);
-    if (done > 0 && position == nullptr) file.position = end;
-    return done;
-  }
-  // Asked before the size: a directory or a device that cannot be read says so for 0 bytes too.
-  long done = direction == Direction::kRead ? inode.read(file, at, buffer) : inode.write(file, at, buffer);
-  if (done > 0) at += static_cast<uint64_t>(done);
-  return done;
+bool appends(Direction direction, const File& file, int rw_flags) {
+  bool wanted = (file.appends() && !(rw_flags & kRwfNoAppend)) || (rw_flags & RWF_APPEND);
+  return wanted && direction == Direction::kWrite && file.inode().is_regular();
 }
 
-long transfer_kernel(Direction direction, File& file, void* memory, size_t bytes, uint64_t* position) {
+long transfer(Direction direction, File& file, UserParts& parts, uint64_t* position, bool at_end) {
   uint64_t none = 0;
   uint64_t& at = position_of(file, position, none);
-  if (long error = check_transfer(direction, file, bytes, at); error < 0) return error;
+  if (!allows(direction, file)) return -EBADF;
+  if (long error = check_range(at, parts.left()); error < 0) return error;
   Inode& inode = file.inode();
-  uint64_t start = appends(direction, file) ? inode.size : at;
+  long whole = direction == Direction::kRead ? inode.read_parts(file, parts) : inode.write_parts(file, parts);
+  if (whole != Inode::kPartByPart) return whole;
+  uint64_t done = 0;
+  UserBuffer part = {0, 0};
+  do {  // for 0 bytes too: a directory or a device that cannot be read says so
+    long moved = -EFAULT;
+    if (parts.left() == 0 || parts.next(part)) {
+      part.size = min(part.size, kMaxTransfer - done);
+      moved = transfer_part(direction, file, part, at, at_end);
+    }
+    if (moved < 0) return done > 0 ? static_cast<long>(done) : moved;
+    parts.advance(static_cast<size_t>(moved));
+    done += static_cast<uint64_t>(moved);
+    if (static_cast<size_t>(moved) < part.size) break;
+  } while (parts.left() > 0 && done < kMaxTransfer);
+  return static_cast<long>(done);
+}
+
+long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position, bool at_end) {
+  if (!allows(direction, file)) return -EBADF;
+  if (!access_ok(buffer.address, buffer.size)) return -EFAULT;
+  UserParts parts(buffer);
+  return transfer(direction, file, parts, position, at_end);
+}
+
+long transfer_kernel(Direction direction, File& file, void* memory, size_t bytes, uint64_t* position,
+                     bool at_end) {
+  uint64_t none = 0;
+  uint64_t& at = position_of(file, position, none);
+  if (!allows(direction, file)) return -EBADF;
+  if (long error = check_range(at, bytes); error < 0) return error;
+  Inode& inode = file.inode();
+  uint64_t start = at_end ? inode.size : at;
   if (direction == Direction::kWrite && inode.is_regular())
     if (long error = check_size_limit(start, bytes); error < 0) return error;
   long done = direction == Direction::kRead ? inode.read_kernel(start, memory, bytes)

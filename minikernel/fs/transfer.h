@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "fs/file.h"
+#include "fs/parts.h"
 
 namespace mk {
 
@@ -28,11 +29,19 @@ class TransferGuard {
   Mutex* contents_ = nullptr;
 };
 
+// pwritev2's flag since Linux 6.9: O_APPEND does not count.
+inline constexpr int kRwfNoAppend = 0x20;
+
+// Whether a transfer with these RWF_* is a write to the end of the file.
+bool appends(Direction direction, const File& file, int rw_flags = 0);
+
 // To or from the program's memory, under a TransferGuard; with `position` null at the file's own position.
 // The position moves.
-long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position);
+long transfer(Direction direction, File& file, UserParts& parts, uint64_t* position, bool at_end);
+long transfer(Direction direction, File& file, UserBuffer buffer, uint64_t* position, bool at_end);
 // The same with the kernel's memory: a page that somebody has a reference to.
-long transfer_kernel(Direction direction, File& file, void* memory, size_t bytes, uint64_t* position);
+long transfer_kernel(Direction direction, File& file, void* memory, size_t bytes, uint64_t* position,
+                     bool at_end);
 
 // RLIMIT_FSIZE is in the way: SIGXFSZ, and -EFBIG.
 long file_too_large();

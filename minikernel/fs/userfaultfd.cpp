@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/memory_layout.h"
 #include "fs/file.h"
+#include "fs/parts.h"
 #include "fs/text_file.h"
 #include "lib/string.h"
 #include "mm/cow/cow_policy.h"
@@ -28,8 +29,7 @@ class UserfaultfdFile final : public Inode {
  public:
   explicit UserfaultfdFile(const Ref<Userfaultfd>& context) : Inode(0600), context_(context) {}
 
-  long read(File& file, uint64_t, UserBuffer buffer) override;
-  long read_kernel(uint64_t, void* to, size_t bytes) override;
+  long read_parts(File& file, Parts& to) override;
   long ioctl(File&, unsigned command, uint64_t argument) override;
   short poll(File& file) override {
     if (!context_->initialized() || !(file.flags & O_NONBLOCK)) return POLLERR;
@@ -43,8 +43,8 @@ class UserfaultfdFile final : public Inode {
               static_cast<uint64_t>(UFFD_API_IOCTLS | uffd::kRangeIoctls));
   }
   WaitQueue* poll_queue() override { return &context_->changed(); }
-  bool seekable() const override { return true; }  // to nowhere, as Linux's noop_llseek
-  long open(File&) override { return -ENXIO; }     // once more, by /proc/PID/fd
+  bool stays_at_start() const override { return true; }
+  long open(File&) override { return -ENXIO; }  // once more, by /proc/PID/fd
   void opened(File&) override { __atomic_fetch_add(&openers_, 1, __ATOMIC_RELAXED); }
   void closed(File&) override {
     if (__atomic_sub_fetch(&openers_, 1, __ATOMIC_ACQ_REL) != 0) return;
@@ -71,32 +71,21 @@ class UserfaultfdFile final : public Inode {
 };
 
 // As many messages as there are and fit; waits for the first only.
-long UserfaultfdFile::read(File& file, uint64_t, UserBuffer buffer) {
-  if (!context_->initialized()) return -EINVAL;
-  if (buffer.size < sizeof(uffd_msg)) return -EINVAL;
-  size_t done = 0;
-  while (buffer.size - done >= sizeof(uffd_msg)) {
+long UserfaultfdFile::read_parts(File& file, Parts& to) {
+  if (!context_->initialized() || to.left() < sizeof(uffd_msg)) return -EINVAL;
+  long done = 0;
+  while (to.left() >= sizeof(uffd_msg)) {
     uffd_msg message;
     long error = context_->take_message(message);
     if (error == -EAGAIN && done == 0 && !file.nonblocking()) {
       error = sleep_until(context_->changed(), [&] { return context_->has_message(); });
       if (error == 0) continue;
     }
-    if (error < 0) return done > 0 ? static_cast<long>(done) : error;
-    if (!copy_to_user(buffer.address + done, &message, sizeof(message)))
-      return done > 0 ? static_cast<long>(done) : -EFAULT;
-    done += sizeof(message);
+    if (error < 0) return done > 0 ? done : error;
+    if (to.copy_out(&message, sizeof(message)) < sizeof(message)) return done > 0 ? done : -EFAULT;
+    done += static_cast<long>(sizeof(message));
   }
-  return static_cast<long>(done);
-}
-
-// For a request of io_uring that was in flight: one message, and no waiting.
-long UserfaultfdFile::read_kernel(uint64_t, void* to, size_t bytes) {
-  uffd_msg message;
-  if (!context_->initialized() || bytes < sizeof(message)) return -EINVAL;
-  if (long error = context_->take_message(message); error < 0) return error;
-  memcpy(to, &message, sizeof(message));
-  return sizeof(message);
+  return done;
 }
 
 long UserfaultfdFile::ioctl(File&, unsigned command, uint64_t argument) {
@@ -282,6 +271,7 @@ long UserfaultfdFile::move(uint64_t argument) {
 class UserfaultfdDevice final : public Inode {
  public:
   UserfaultfdDevice() : Inode(S_IFCHR | 0600) { device = kUserfaultfdDevice; }
+  bool stays_at_start() const override { return true; }
   long ioctl(File&, unsigned command, uint64_t flags) override {
     return command == uffd::kIoctlNew ? new_userfaultfd(static_cast<unsigned>(flags)) : -EINVAL;
   }

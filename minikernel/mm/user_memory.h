@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/x86_64/memory_layout.h"
 #include "arch/x86_64/user_copy.h"
 
 namespace mk {
@@ -34,6 +35,8 @@ template <typename T>
 bool put_user(uint64_t user, const T& value) {
   return copy_to_user(user, &value, sizeof(T));
 }
+// Whether the range lies in user space, whatever is there (Linux's access_ok).
+inline bool access_ok(uint64_t user, size_t bytes) { return bytes <= kUserEnd && user <= kUserEnd - bytes; }
 // Takes no page fault: false when that would be needed (Linux's get_user under pagefault_disable()).
 bool get_user_if_present(uint32_t& value, uint64_t user);
 

@@ -4,7 +4,6 @@
 #include <asm/ioctls.h>
 #include <asm/unistd.h>
 #include <linux/fs.h>
-#include <linux/uio.h>
 
 #include "fs/transfer.h"
 #include "sys/syscall.h"
@@ -12,35 +11,30 @@
 namespace mk {
 namespace {
 
+// Linux's kiocb_set_rw_flags(). Without disks RWF_HIPRI, RWF_DSYNC and RWF_SYNC ask for nothing; tmpfs has no
+// RWF_NOWAIT.
+long check_rw_flags(const File& file, int flags) {
+  constexpr int kAppends = RWF_APPEND | kRwfNoAppend;
+  if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | kAppends)) return -EOPNOTSUPP;
+  if ((flags & kAppends) == kAppends) return -EINVAL;
+  return (flags & RWF_NOWAIT) && file.inode().is_regular() ? -EOPNOTSUPP : 0;
+}
+
 long transfer_vector(Direction direction, int fd, UserAddress vector, uint64_t count,
-                     uint64_t* position = nullptr) {
+                     uint64_t* position = nullptr, int rw_flags = 0) {
+  if (position != nullptr && static_cast<int64_t>(*position) < 0) return -EINVAL;
   Ref<File> file = current().files->get(fd);
   if (!file) return -EBADF;
-  if (position != nullptr && static_cast<int64_t>(*position) < 0) return -EINVAL;
   if (position != nullptr && !file->inode().seekable()) return -ESPIPE;
   if (direction == Direction::kRead ? !file->readable() : !file->writable()) return -EBADF;
-  if (count > UIO_MAXIOV) return -EINVAL;
-  // All parts are checked before the first is moved, as Linux's import_iovec does.
-  uint64_t total = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    iovec part;
-    if (!get_user(part, vector + i * sizeof(iovec))) return -EFAULT;
-    if (static_cast<int64_t>(part.iov_len) < 0) return -EINVAL;
-    total += min(part.iov_len, kMaxTransfer);
-  }
+  UserParts parts;
+  if (long error = parts.import(vector, count); error < 0) return error;
+  if (parts.left() == 0) return 0;
+  if (long error = check_rw_flags(*file, rw_flags); error < 0) return error;
   TransferGuard guard(direction, *file, position == nullptr);
-  long done = 0;
-  for (uint64_t i = 0; i < count && static_cast<uint64_t>(done) < min(total, kMaxTransfer); ++i) {
-    iovec part;
-    if (!get_user(part, vector + i * sizeof(iovec))) return done > 0 ? done : -EFAULT;
-    if (part.iov_len == 0) continue;
-    uint64_t size = min(part.iov_len, kMaxTransfer - static_cast<uint64_t>(done));
-    long moved =
-        transfer(direction, *file, UserBuffer{reinterpret_cast<uint64_t>(part.iov_base), size}, position);
-    if (moved < 0) return done > 0 ? done : moved;
-    done += moved;
-    if (static_cast<uint64_t>(moved) < size) break;
-  }
+  current().nowait = rw_flags & RWF_NOWAIT;
+  long done = transfer(direction, *file, parts, position, appends(direction, *file, rw_flags));
+  current().nowait = false;
   return done;
 }
 
@@ -48,7 +42,7 @@ long transfer_once(Direction direction, int fd, UserBuffer buffer) {
   Ref<File> file = current().files->get(fd);
   if (!file) return -EBADF;
   TransferGuard guard(direction, *file, true);
-  return transfer(direction, *file, buffer, nullptr);
+  return transfer(direction, *file, buffer, nullptr, appends(direction, *file));
 }
 
 long transfer_at(Direction direction, int fd, UserBuffer buffer, int64_t offset) {
@@ -58,7 +52,7 @@ long transfer_at(Direction direction, int fd, UserBuffer buffer, int64_t offset)
   if (!file->inode().seekable()) return -ESPIPE;
   uint64_t position = static_cast<uint64_t>(offset);
   TransferGuard guard(direction, *file, false);
-  return transfer(direction, *file, buffer, &position);
+  return transfer(direction, *file, buffer, &position, appends(direction, *file));
 }
 
 }  // namespace
@@ -88,29 +82,15 @@ long sys_pwritev(int fd, UserAddress vector, uint64_t count, uint64_t offset, ui
   return transfer_vector(Direction::kWrite, fd, vector, count, &offset);
 }
 
-namespace {
-
-// preadv2 and pwritev2. Without disks RWF_HIPRI, RWF_DSYNC and RWF_SYNC ask for nothing; tmpfs has no
-// RWF_NOWAIT. Offset -1 is the file's own position.
-long transfer_flagged(Direction direction, int fd, UserAddress vector, uint64_t count, uint64_t offset,
-                      int flags) {
-  if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT)) return -EOPNOTSUPP;
-  Ref<File> file = flags & RWF_NOWAIT ? current().files->get(fd) : nullptr;
-  if (file && file->inode().is_regular()) return -EOPNOTSUPP;
-  current().nowait = flags & RWF_NOWAIT;
-  long done = transfer_vector(direction, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset);
-  current().nowait = false;
-  return done;
-}
-
-}  // namespace
-
+// Offset -1 is the file's own position.
 long sys_preadv2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t, int flags) {
-  return transfer_flagged(Direction::kRead, fd, vector, count, offset, flags);
+  return transfer_vector(Direction::kRead, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset,
+                         flags);
 }
 
 long sys_pwritev2(int fd, UserAddress vector, uint64_t count, uint64_t offset, uint64_t, int flags) {
-  return transfer_flagged(Direction::kWrite, fd, vector, count, offset, flags);
+  return transfer_vector(Direction::kWrite, fd, vector, count, offset == UINT64_MAX ? nullptr : &offset,
+                         flags);
 }
 
 long sys_pread64(int fd, UserAddress buffer, uint64_t size, int64_t offset) {
@@ -124,6 +104,7 @@ long sys_pwrite64(int fd, UserAddress buffer, uint64_t size, int64_t offset) {
 long sys_lseek(int fd, int64_t offset, unsigned whence) {
   Ref<File> file = current().files->get(fd);
   if (!file || file->path_only()) return -EBADF;
+  if (file->inode().stays_at_start()) return whence > SEEK_HOLE ? -EINVAL : 0;
   if (!file->inode().seekable()) return -ESPIPE;
   PositionGuard guard(*file);
   if (!file->inode().has_end() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;

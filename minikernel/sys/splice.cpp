@@ -4,7 +4,6 @@
 #include "fs/splice.h"
 
 #include <linux/fcntl.h>
-#include <linux/uio.h>
 
 #include "fs/transfer.h"
 #include "sys/syscall.h"
@@ -109,19 +108,12 @@ long sys_vmsplice(int fd, UserAddress vector, uint64_t count, unsigned flags) {
   if (flags & ~kAllFlags) return -EINVAL;
   Ref<File> file = current().files->get(fd);
   if (!file || (!file->readable() && !file->writable())) return -EBADF;
-  if (count > UIO_MAXIOV) return -EINVAL;
-  uint64_t total = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    iovec part;
-    if (!get_user(part, vector + i * sizeof(part))) return -EFAULT;
-    if (static_cast<int64_t>(part.iov_len) < 0) return -EINVAL;
-    total += min(static_cast<uint64_t>(part.iov_len), kMaxTransfer);
-  }
-  if (total == 0) return 0;
+  UserParts parts;
+  if (long error = parts.import(vector, count); error < 0) return error;
+  if (parts.left() == 0) return 0;
   Pipe* pipe = file->inode().pipe();
   if (pipe == nullptr) return -EBADF;
-  return file->writable() ? user_pages_to_pipe(*pipe, vector, count, flags)
-                          : pipe_to_user(*pipe, vector, count, flags);
+  return file->writable() ? user_pages_to_pipe(*pipe, parts, flags) : pipe_to_user(*pipe, parts, flags);
 }
 
 }  // namespace mk

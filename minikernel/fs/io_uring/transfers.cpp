@@ -11,6 +11,7 @@
 #include "fs/io_uring/operations.h"
 #include "fs/io_uring/ring.h"
 #include "fs/transfer.h"
+#include "lib/string.h"
 #include "mm/user_memory.h"
 #include "proc/task.h"
 
@@ -71,6 +72,10 @@ long find_memory(Ring& ring, Request& request) {
   return 0;
 }
 
+bool appends(Direction direction, const Request& request) {
+  return appends(direction, *request.file, static_cast<int>(request.sqe.rw_flags));
+}
+
 // To or from another task's memory, page by page: each is had before data is taken for it, so that none is
 // lost.
 long transfer_to_mm(Direction direction, Request& request, const TransferPart& part, uint64_t* position) {
@@ -83,7 +88,7 @@ long transfer_to_mm(Direction direction, Request& request, const TransferPart& p
     long moved = get_user_pages(*request.mm, at, 1, flags, &page);
     if (moved == 1) {
       moved = transfer_kernel(direction, *request.file, static_cast<char*>(page_bytes(page)) + at % kPageSize,
-                              piece, position);
+                              piece, position, appends(direction, request));
       put_user_page(page);
     }
     if (moved < 0) return done > 0 ? static_cast<long>(done) : moved;
@@ -98,7 +103,8 @@ long transfer_to_frames(Direction direction, Request& request, const TransferPar
   while (done < part.bytes) {
     size_t piece = part.bytes - done;
     char* memory = part.pages->piece(part.address + done, piece);
-    long moved = transfer_kernel(direction, *request.file, memory, piece, position);
+    long moved =
+        transfer_kernel(direction, *request.file, memory, piece, position, appends(direction, request));
     if (moved < 0) return done > 0 ? static_cast<long>(done) : moved;
     done += static_cast<size_t>(moved);
     if (static_cast<size_t>(moved) < piece) break;
@@ -109,13 +115,94 @@ long transfer_to_frames(Direction direction, Request& request, const TransferPar
 long transfer_part(Direction direction, Request& request, const TransferPart& part, uint64_t* position) {
   if (part.pages) return transfer_to_frames(direction, request, part, position);
   if (request.mm == current().mm)
-    return transfer(direction, *request.file, UserBuffer{part.address, part.bytes}, position);
+    return transfer(direction, *request.file, UserBuffer{part.address, part.bytes}, position,
+                    appends(direction, request));
   return transfer_to_mm(direction, request, part, position);
 }
+
+// All of a request's memory, for files that want it whole.
+class RequestParts final : public Parts {
+ public:
+  RequestParts(Request& request, Direction direction) : request_(request), direction_(direction) {
+    for (uint32_t i = 0; i < request.parts.count(); ++i) left_ += request.parts[i].bytes;
+  }
+  size_t copy_in(void* to, size_t bytes) override {
+    return move(
+        bytes,
+        [to](char* memory, size_t done, size_t piece) {
+          memcpy(static_cast<char*>(to) + done, memory, piece);
+        },
+        [to](UserBuffer part, size_t done) {
+          return copy_in_some(static_cast<char*>(to) + done, part.address, part.size);
+        });
+  }
+  size_t copy_out(const void* from, size_t bytes) override {
+    return move(
+        bytes,
+        [from](char* memory, size_t done, size_t piece) {
+          memcpy(memory, static_cast<const char*>(from) + done, piece);
+        },
+        [from](UserBuffer part, size_t done) {
+          return copy_out_some(part.address, static_cast<const char*>(from) + done, part.size);
+        });
+  }
+
+ private:
+  // in_frame(bytes there, done, piece); in_user(part, done), which says how much of it there was.
+  template <typename InFrame, typename InUser>
+  size_t move(size_t bytes, InFrame in_frame, InUser in_user) {
+    size_t done = 0;
+    while (done < bytes) {
+      TransferPart& part = request_.parts[index_];
+      size_t piece = min(bytes - done, part.bytes - within_);
+      uint64_t at = part.address + within_;
+      if (piece > 0 && !part.pages && request_.mm == current().mm) {
+        long moved = in_user(UserBuffer{at, piece}, done);
+        if (moved < static_cast<long>(piece)) return done + static_cast<size_t>(max(moved, 0l));
+      } else if (piece > 0) {
+        if (!move_piece(part, at, piece, done, in_frame)) return done;
+      }
+      done += piece;
+      left_ -= piece;
+      within_ += piece;
+      if (within_ == part.bytes) {
+        ++index_;
+        within_ = 0;
+      }
+    }
+    return done;
+  }
+  // `piece` becomes what lies in one frame.
+  template <typename InFrame>
+  bool move_piece(TransferPart& part, uint64_t at, size_t& piece, size_t done, InFrame in_frame) {
+    if (part.pages) {
+      char* memory = part.pages->piece(at, piece);
+      in_frame(memory, done, piece);
+      return true;
+    }
+    piece = min(piece, static_cast<size_t>(kPageSize - at % kPageSize));
+    unsigned flags = kFollGet | (direction_ == Direction::kRead ? kFollWrite : 0);
+    PageRef page;
+    if (get_user_pages(*request_.mm, at, 1, flags, &page) != 1) return false;
+    in_frame(static_cast<char*>(page_bytes(page)) + at % kPageSize, done, piece);
+    put_user_page(page);
+    return true;
+  }
+
+  Request& request_;
+  Direction direction_;
+  uint32_t index_ = 0;
+  size_t within_ = 0;
+};
 
 // A part after the other, until one is not done in full.
 long transfer_parts(Direction direction, Request& request, uint64_t* position) {
   TransferGuard guard(direction, *request.file, position == nullptr);
+  Inode& inode = request.file->inode();
+  RequestParts all(request, direction);
+  long whole = direction == Direction::kRead ? inode.read_parts(*request.file, all)
+                                             : inode.write_parts(*request.file, all);
+  if (whole != Inode::kPartByPart) return whole;
   uint64_t done = 0;
   for (uint32_t i = 0; i < request.parts.count() && done < kMaxTransfer; ++i) {
     const TransferPart& part = request.parts[i];
@@ -148,7 +235,10 @@ long prepare_transfer(Ring& ring, Request& request) {
     request.parts[0].bytes = sqe.len;
   }
   constexpr int kHints = RWF_HIPRI | RWF_DSYNC | RWF_SYNC;
-  if (static_cast<int>(sqe.rw_flags) & ~(kHints | RWF_NOWAIT)) request.result = -EOPNOTSUPP;
+  constexpr int kAppends = RWF_APPEND | kRwfNoAppend;
+  int flags = static_cast<int>(sqe.rw_flags);
+  if (flags & ~(kHints | RWF_NOWAIT | kAppends)) request.result = -EOPNOTSUPP;
+  if (request.result == 0 && (flags & kAppends) == kAppends) request.result = -EINVAL;
   if (request.result == 0) request.result = find_memory(ring, request);
   return 0;
 }
