@@ -131,6 +131,34 @@ static void reading_and_writing(void) {
   say("reading, writing, holes");
 }
 
+static void flags_of_one_write(void) {
+  enum { kAppend = 0x10, kNoAppend = 0x20 };
+  int fd = make("flags", "base"), append = open("flags", O_RDWR | O_APPEND);
+  struct iovec part = {"xyz", 3};
+  CHECK_EQUAL(syscall(SYS_pwritev2, fd, &part, 1, 0l, 0l, kAppend), 3);  // wherever it should go
+  CHECK(holds("flags", "basexyz"));
+  CHECK_EQUAL(lseek(fd, 1, SEEK_SET), 1);
+  CHECK_EQUAL(syscall(SYS_pwritev2, fd, &part, 1, -1l, 0l, kAppend), 3);
+  CHECK_EQUAL(lseek(fd, 0, SEEK_CUR), 10);
+  CHECK_EQUAL(syscall(SYS_pwritev2, fd, &part, 0, 0l, 0l, 0x4000), 0);  // nothing is looked at
+  CHECK_FAILS(syscall(SYS_pwritev2, fd, &part, 1, 0l, 0l, 0x4000), EOPNOTSUPP);
+  CHECK_FAILS(syscall(SYS_pwritev2, fd, (void*)16, 1, 0l, 0l, 0x4000), EFAULT);
+  CHECK_FAILS(syscall(SYS_pwritev2, 999, &part, 1, 0l, 0l, 0x4000), EBADF);
+  CHECK_FAILS(syscall(SYS_pwritev2, 999, &part, 1, -5l, 0l, 0), EINVAL);
+  if (syscall(SYS_pwritev2, append, &part, 1, 1l, 0l, kNoAppend) == 3) {  // since Linux 6.9
+    CHECK(holds("flags", "bxyzxyzxyz"));
+    CHECK_FAILS(syscall(SYS_pwritev2, append, &part, 1, 0l, 0l, kAppend | kNoAppend), EINVAL);
+    CHECK_EQUAL(lseek(append, 4, SEEK_SET), 4);
+    CHECK_EQUAL(syscall(SYS_pwritev2, append, &part, 1, -1l, 0l, kNoAppend), 3);
+    CHECK_EQUAL(lseek(append, 0, SEEK_CUR), 7);
+    CHECK_EQUAL(size_of(append), 10);
+  } else {
+    CHECK_EQUAL(errno, EOPNOTSUPP);
+  }
+  CHECK(close(fd) == 0 && close(append) == 0 && unlink("flags") == 0);
+  say("flags of one write");
+}
+
 static void names(void) {
   make_and_close("a", "A");
   make_and_close("b", "B");
@@ -404,6 +432,7 @@ int main(void) {
   CHECK(chdir(folder) == 0);
   opening();
   reading_and_writing();
+  flags_of_one_write();
   names();
   directories();
   listings();

@@ -62,6 +62,23 @@ static void errors(void) {
   }
   CHECK_EQUAL(wake(memory + kPage, kLocal, 1), 0);  // private: nobody looks at the page
   CHECK_FAILS(wake(memory + kPage, 0, 1), EFAULT);  // shared: somebody must
+  // A shared word is found by its page, which must be there: private memory must be writable for that.
+  uint32_t* shared = mmap(NULL, kPage, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK_FAILS(wait_on(shared, 0, 1), EAGAIN);
+  CHECK_EQUAL(wake(shared, 0, 1), 0);
+  CHECK(mprotect(shared, kPage, PROT_NONE) == 0 && mprotect(memory, kPage, PROT_READ) == 0);
+  CHECK_FAILS(wake(shared, 0, 1), EFAULT);
+  CHECK_EQUAL(wake(shared, kLocal, 1), 0);
+  char* fresh = map_anonymous(kPage, PROT_READ);
+  char* const unwritable[] = {memory, fresh};
+  for (int i = 0; i < 2; i++) {
+    CHECK_FAILS(wait_on(unwritable[i], 0, 1), EFAULT);
+    CHECK_FAILS(wake(unwritable[i], 0, 1), EFAULT);
+    CHECK_FAILS(futex(&word, kFutexRequeue, 1, count_argument(1), unwritable[i], 0), EFAULT);
+    CHECK_FAILS(wait_on(unwritable[i], kLocal, 1), EAGAIN);
+    CHECK_EQUAL(wake(unwritable[i], kLocal, 1), 0);
+  }
+  CHECK(munmap(shared, kPage) == 0 && munmap(fresh, kPage) == 0);
   CHECK_FAILS(futex(&word, 77, 0, NULL, NULL, 0), ENOSYS);
   CHECK_FAILS(futex(&word, kFutexWake | kFutexRealtime, 1, NULL, NULL, 0), ENOSYS);
   CHECK(mprotect(memory, kPage, PROT_NONE) == 0);

@@ -94,6 +94,46 @@ static void nops(void) {
   ring_free(&ring);
 }
 
+// All parts of a request are one packet of a pipe, and one read of an eventfd.
+static void messages(int pipe_flags) {
+  struct Ring ring = ring_make(8, 0, 0);
+  int fds[2], event = eventfd(5, 0);
+  static char bytes[2 * kPage];
+  struct iovec parts[3] = {{bytes, 30}, {bytes, 5}, {bytes + kPage - 100, 4500}};
+  CHECK(pipe2(fds, O_DIRECT | O_NONBLOCK) == 0 && fcntl(fds[0], F_SETFL, pipe_flags) == 0);
+  ring_transfer(&ring, IORING_OP_WRITEV, fds[1], parts, 3, 0, 1);
+  CHECK_EQUAL(ring_submit(&ring, 1), 1);
+  RING_EXPECT(&ring, 1, 4535);
+  CHECK_EQUAL(read(fds[0], bytes, sizeof bytes), kPage);
+  CHECK_EQUAL(read(fds[0], bytes, sizeof bytes), 439);
+  parts[0].iov_len = parts[1].iov_len = 100;
+  for (int round = 0; round < 2; ++round) {  // at once, and in flight
+    if (round == 0) CHECK_EQUAL(write(fds[1], bytes, 300), 300);
+    ring_transfer(&ring, IORING_OP_READV, fds[0], parts, 3, 0, 2);
+    CHECK_EQUAL(ring_submit(&ring, 0), 1);
+    if (round == 1) CHECK_EQUAL(write(fds[1], bytes, 300), 300);
+    CHECK_EQUAL(ring_enter(ring.fd, 0, 1, IORING_ENTER_GETEVENTS), 0);
+    RING_EXPECT(&ring, 2, 300);
+  }
+  uint64_t value = 0;
+  struct iovec halves[2] = {{&value, 4}, {(char*)&value + 4, 4}};
+  for (int round = 0; round < 2; ++round) {
+    ring_transfer(&ring, IORING_OP_READV, event, halves, 2, 0, 3);
+    CHECK_EQUAL(ring_submit(&ring, 0), 1);
+    if (round == 1) CHECK_EQUAL(write(event, &(uint64_t){6}, 8), 8);
+    CHECK_EQUAL(ring_enter(ring.fd, 0, 1, IORING_ENTER_GETEVENTS), 0);
+    RING_EXPECT(&ring, 3, 8);
+    CHECK_EQUAL(value, (unsigned)round + 5);
+  }
+  close(fds[0]), close(fds[1]), close(event);
+  ring_free(&ring);
+}
+
+static void all_messages(void) {
+  messages(O_NONBLOCK);
+  messages(O_NONBLOCK | O_DIRECT);  // by the frames
+}
+
 static void files(void) {
   struct Ring ring = ring_make(8, 0, 0);
   int file = memfd_create("ring", 0);
@@ -106,6 +146,12 @@ static void files(void) {
   RING_EXPECT(&ring, 2, 4);
   CHECK(strcmp(text, "ring") == 0);
   CHECK_EQUAL(lseek(file, 0, SEEK_CUR), 0);
+
+  ring_transfer(&ring, IORING_OP_WRITE, file, "!", 1, 0, 3)->rw_flags = 0x10;  // RWF_APPEND
+  CHECK_EQUAL(ring_submit(&ring, 1), 1);
+  RING_EXPECT(&ring, 3, 1);
+  CHECK_EQUAL(pread(file, other, 8, 11), 1);
+  CHECK(other[0] == '!' && ftruncate(file, 11) == 0);
 
   // At the file's own position.
   ring_transfer(&ring, IORING_OP_READ, file, text, 5, (uint64_t)kOwnPosition, 3);
@@ -333,8 +379,9 @@ static void eventfd_is_told(void) {
 
 int main(void) {
   static const struct RingTest tests[] = {
-      {setup_errors, "setup and errors: ok"}, {nops, "nops: ok"},       {files, "files and links: ok"},
-      {in_flight, "in flight: ok"},           {waiting, "waiting: ok"}, {eventfd_is_told, "eventfd: ok"},
+      {setup_errors, "setup and errors: ok"}, {nops, "nops: ok"},           {files, "files and links: ok"},
+      {all_messages, "messages: ok"},         {in_flight, "in flight: ok"}, {waiting, "waiting: ok"},
+      {eventfd_is_told, "eventfd: ok"},
   };
   ring_run(tests, sizeof tests / sizeof tests[0]);
   return 0;

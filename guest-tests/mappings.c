@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // mmap, munmap, mprotect, mremap and madvise: mappings that are split, joined, replaced, moved and refused.
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "check.h"
@@ -178,6 +179,24 @@ static void discarded(void) {
   say("discarded");
 }
 
+// Files end at 2^63 bytes; devices and memory without a file end nowhere.
+static void far_offsets(void) {
+  int file = memfd_create("far", 0), zero = open("/dev/zero", O_RDWR);
+  CHECK(file >= 0 && zero >= 0);
+  const off_t end = 0x7ffffffffffff000;
+  for (int flags = MAP_SHARED; flags <= MAP_PRIVATE; flags++) {
+    CHECK_FAILS((long)mmap(NULL, kPage, PROT_READ, flags, file, end), EOVERFLOW);
+    CHECK_FAILS((long)mmap(NULL, 2 * kPage, PROT_READ, flags, file, end - kPage), EOVERFLOW);
+    CHECK_FAILS((long)mmap(NULL, kPage, PROT_READ, flags, file, INT64_MIN), EOVERFLOW);
+    char* last = mmap(NULL, kPage, PROT_READ, flags, file, end - kPage);
+    CHECK(last != MAP_FAILED && munmap(last, kPage) == 0);
+  }
+  char* device = mmap(NULL, kPage, PROT_READ, MAP_PRIVATE, zero, end);
+  CHECK(device != MAP_FAILED && munmap(device, kPage) == 0);
+  close(file), close(zero);
+  say("offsets at the end of files");
+}
+
 static void shared_anonymous(void) {
   char* memory = mmap(NULL, 4 * kPage, kReadWrite, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   CHECK(memory != MAP_FAILED);
@@ -231,6 +250,7 @@ int main(void) {
   split_and_joined();
   remapped();
   discarded();
+  far_offsets();
   shared_anonymous();
   many();
   limits();

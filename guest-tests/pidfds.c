@@ -127,7 +127,7 @@ static void signals(void) {
 }
 
 struct Clone3Arguments {
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size;
 };
 static long clone3(struct Clone3Arguments* args) { return syscall(435, args, sizeof *args); }
 
@@ -142,6 +142,11 @@ static void cloning(void) {
   CHECK_EQUAL(wait_for(fd, &told, WEXITED), 0);
   CHECK(told.si_pid == pid);
   say("clone3: %d", told.si_status);
+  pid_t wanted = 30000;
+  struct Clone3Arguments numbers[] = {{.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&wanted},
+                                      {.exit_signal = SIGCHLD, .set_tid_size = 1}};
+  for (int i = 0; i < 2; i++)
+    CHECK_EQUAL(raw_syscall(435, (long)&numbers[i], sizeof numbers[i], 0, 0, 0, 0), -EINVAL);
   CHECK(close(fd) == 0);
 
   fd = -1;

@@ -49,6 +49,12 @@ static void sleeping(void) {
   CHECK(now(CLOCK_MONOTONIC) - before >= 3000000);
   duration.tv_nsec = 1000000000;
   CHECK_FAILS(nanosleep(&duration, NULL), EINVAL);
+  static const int coarse[] = {CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_COARSE,
+                               CLOCK_THREAD_CPUTIME_ID};
+  for (int i = 0; i < 4; i++)  // before anything is looked at
+    CHECK_EQUAL(raw_syscall(SYS_clock_nanosleep, coarse[i], 0, 16, 0, 0, 0), -EOPNOTSUPP);
+  CHECK_EQUAL(raw_syscall(SYS_clock_nanosleep, 99, 0, 16, 0, 0, 0), -EINVAL);
+  CHECK_EQUAL(raw_syscall(SYS_clock_nanosleep, CLOCK_TAI, 0, 16, 0, 0, 0), -EFAULT);
   say("sleep");
 }
 

@@ -163,6 +163,8 @@ static void errors(void) {
   event = (struct sigevent){.sigev_notify = 77, .sigev_signo = SIGUSR1};
   CHECK_FAILS(timer_create(CLOCK_MONOTONIC, &event, &timer), EINVAL);
   CHECK_FAILS(timer_create((clockid_t)77, NULL, &timer), EINVAL);
+  CHECK_FAILS(timer_create(CLOCK_MONOTONIC_RAW, NULL, &timer), EOPNOTSUPP);
+  CHECK_FAILS(syscall(kCreate, CLOCK_MONOTONIC_RAW, 0), EINVAL);
   int id;
   CHECK_EQUAL(raw_syscall(SYS_timer_create, CLOCK_MONOTONIC, 0, 8, 0, 0, 0), -EFAULT);
   CHECK_EQUAL(raw_syscall(SYS_timer_create, CLOCK_MONOTONIC, 0, (long)&id, 0, 0, 0), 0);  // SIGALRM

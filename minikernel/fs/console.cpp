@@ -224,6 +224,9 @@ class Console final : public Inode {
     return static_cast<short>(POLLOUT | POLLWRNORM | (terminal.has_input() ? POLLIN | POLLRDNORM : 0));
   }
   WaitQueue* poll_queue() override { return &terminal.readers(); }
+  bool splices_from() const override { return true; }
+  bool splices_to() const override { return true; }
+  bool can_signal() const override { return true; }
   void look_for_input() override { terminal.poll(true); }
 
  private:

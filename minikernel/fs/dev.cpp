@@ -50,6 +50,7 @@ class Null final : public MemoryDevice {
   long read_kernel(uint64_t, void*, size_t) override { return 0; }
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
   long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
+  bool splices_to() const override { return true; }
 };
 
 class Zero final : public MemoryDevice {
@@ -60,6 +61,8 @@ class Zero final : public MemoryDevice {
   long write(File&, uint64_t, UserBuffer buffer) override { return static_cast<long>(buffer.size); }
   long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
   bool maps_as_anonymous() const override { return true; }
+  bool splices_from() const override { return true; }
+  bool splices_to() const override { return true; }
 };
 
 class Full final : public MemoryDevice {
@@ -69,6 +72,7 @@ class Full final : public MemoryDevice {
   long read_kernel(uint64_t, void* to, size_t bytes) override { return clear(to, bytes); }
   long write(File&, uint64_t, UserBuffer) override { return -ENOSPC; }
   long write_kernel(File&, uint64_t, const void*, size_t) override { return -ENOSPC; }
+  bool splices_from() const override { return true; }
 };
 
 class Random final : public MemoryDevice {
@@ -81,6 +85,10 @@ class Random final : public MemoryDevice {
   }
   long write(File&, uint64_t, UserBuffer buffer) override { return stir(buffer); }
   long write_kernel(File&, uint64_t, const void*, size_t bytes) override { return static_cast<long>(bytes); }
+  bool can_poll() override { return device == make_device(1, 8); }
+  bool splices_from() const override { return true; }
+  bool splices_to() const override { return true; }
+  bool can_signal() const override { return true; }
 };
 
 // What is written is a line of the kernel's log, without the "<priority>" that may stand in front. Nothing is
@@ -90,6 +98,7 @@ class KernelLog final : public MemoryDevice {
   KernelLog() : MemoryDevice(11) { mode = S_IFCHR | 0600; }
   bool seekable() const override { return false; }
   bool stays_at_start() const override { return false; }
+  bool can_poll() override { return true; }
   long write(File&, uint64_t, UserBuffer buffer) override {
     char text[400];
     if (buffer.size >= sizeof(text)) return -EINVAL;

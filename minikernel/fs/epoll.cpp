@@ -130,6 +130,7 @@ long Epoll::control(int operation, int fd, const Ref<File>& file, const epoll_ev
     }
     case EPOLL_CTL_MOD: {
       if (item == nullptr) return -ENOENT;
+      if (item->event.events & EPOLLEXCLUSIVE) return -EINVAL;
       SpinlockGuard lock(lock_);
       item->event = event;
       item->armed = true;

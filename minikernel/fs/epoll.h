@@ -28,8 +28,8 @@ class Epoll final : public Inode {
   Epoll() : Inode(0600) {}
   static Result<Ref<File>> make_file();
 
-  // epoll_ctl(2), arguments checked. -EEXIST, -ENOENT, -ENOMEM; -ELOOP: sets in sets, too deep or in a
-  // circle.
+  // epoll_ctl(2), arguments checked. -EEXIST, -ENOENT, -ENOMEM; -EINVAL: EPOLLEXCLUSIVE cannot be changed;
+  // -ELOOP: sets in sets, too deep or in a circle.
   long control(int operation, int fd, const Ref<File>& file, const epoll_event& event);
   // What there is to tell, which is told with that.
   size_t collect(epoll_event* out, size_t most);

@@ -29,6 +29,7 @@ class Fifo final : public Inode {
   // A file that is open has the pipe.
   Pipe* pipe() override { return pipe_.raw(); }
   WaitQueue* poll_queue() override { return &pipe_->changed(); }
+  bool can_signal() const override { return true; }
   long read_parts(File& file, Parts& to) override { return pipe_->read(file.nonblocking(), to); }
   long write_parts(File& file, Parts& from) override { return pipe_->write(file, from); }
   long ioctl(File&, unsigned command, uint64_t argument) override {

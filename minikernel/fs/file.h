@@ -59,6 +59,10 @@ class File : public RefCounted {
   void set_state(Ref<OpenState> state);
 
   unsigned flags;  // O_* as F_GETFL shows them
+  struct {
+    int type, pid;
+  } owner = {1, 0};      // F_SETOWN: F_OWNER_PID, nobody; guarded by tasks_lock
+  int async_signal = 0;  // F_SETSIG
   uint64_t position = 0;
   Mutex position_lock;
   EpollItem* epoll_items = nullptr;  // that watch it; guarded by fs/epoll.cpp

@@ -49,7 +49,8 @@ inline constexpr uint64_t make_device(uint32_t major, uint32_t minor) {
 }
 
 // Which file system a file seems to be in: st_dev, statfs, and what can be created in its directories.
-enum class FileSystem : uint8_t { kRoot, kProc, kSys, kNameless };
+// kNameless: memory (memfd); kAnonymous: pipes and all else that only descriptors lead to.
+enum class FileSystem : uint8_t { kRoot, kProc, kSys, kNameless, kAnonymous };
 
 // Takes pages [first, first + count) of a file out of every page table; with `even_cows` also the copies that
 // private mappings made of them (truncation, Linux's unmap_mapping_range). Called without a spinlock held.
@@ -79,6 +80,7 @@ class Inode : public RefCounted {
   virtual short poll(File&);  // POLLIN, POLLOUT: what would not block
   // What wakes when poll() may say something else; null: it never does.
   virtual WaitQueue* poll_queue() { return nullptr; }
+  virtual bool can_poll() { return poll_queue() != nullptr; }  // be in an epoll set (Linux's file_can_poll)
   // A program asks without waiting: a look for input that would otherwise be taken when nothing else runs.
   virtual void look_for_input() {}
   virtual long pipe_control(unsigned, uint64_t) { return -EBADF; }  // F_SETPIPE_SZ, F_GETPIPE_SZ
@@ -96,6 +98,11 @@ class Inode : public RefCounted {
   // lseek's SEEK_DATA and SEEK_HOLE. By default all is data up to the end.
   virtual long seek_data_or_hole(uint64_t offset, bool hole);
 
+  // splice and sendfile from and to it (Linux's splice_read and splice_write).
+  virtual bool splices_from() const { return is_regular(); }
+  virtual bool splices_to() const { return is_regular(); }
+  virtual bool can_signal() const { return false; }  // O_ASYNC (Linux's fasync)
+  virtual bool can_direct() const { return false; }  // O_DIRECT (Linux's FMODE_CAN_ODIRECT)
   // Contents for the kernel's own use; short at the end of the file.
   virtual long read_kernel(uint64_t, void*, size_t) { return -EINVAL; }
   virtual long write_kernel(File&, uint64_t, const void*, size_t) { return -EINVAL; }

@@ -374,13 +374,12 @@ long MemoryFile::punch_hole(uint64_t start, uint64_t end) {
 
 long MemoryFile::get_seals() {
   SpinlockGuard guard(lock_);
-  return limited_ ? -EINVAL : static_cast<long>(seals_);
+  return static_cast<long>(seals_);
 }
 
 long MemoryFile::add_seals(uint32_t seals) {
   if (seals & ~kAllSeals) return -EINVAL;
   SpinlockGuard guard(lock_);
-  if (limited_) return -EINVAL;
   if (seals_ & F_SEAL_SEAL) return -EPERM;
   if ((seals & F_SEAL_WRITE) && !(seals_ & F_SEAL_WRITE) && writable_mappings_ > 0) return -EBUSY;
   // Sealing the mode of an executable file seals its contents too (mm/memfd.c).

@@ -42,6 +42,7 @@ class MemoryFile : public Inode {
   uint64_t blocks() const override;
   long get_seals() override;
   long add_seals(uint32_t seals) override;
+  bool can_direct() const override { return limited_; }  // as Linux: not a memfd
 
   bool mappable() const override { return true; }
   Result<Pfn> get_page(uint64_t index) override;

@@ -185,6 +185,7 @@ class PipeEnd : public Inode {
   explicit PipeEnd(Ref<Pipe> pipe) : Inode(S_IFIFO | 0600), pipe_(pipe) {}
   Pipe* pipe() override { return pipe_.raw(); }
   WaitQueue* poll_queue() override { return &pipe_->changed(); }
+  bool can_signal() const override { return true; }
   long ioctl(File&, unsigned command, uint64_t argument) override {
     if (command != FIONREAD) return -ENOTTY;
     return put_user(argument, static_cast<int>(pipe_->bytes())) ? 0 : -EFAULT;

@@ -131,6 +131,7 @@ long next_slot(File& file, uint64_t offset, size_t bytes, PipeSlot& slot) {
 long file_to_pipe(File& file, uint64_t& offset, Pipe& pipe, size_t bytes, unsigned flags) {
   while (true) {
     if (long waited = pipe.wait_for_room(nonblocking(flags)); waited < 0) return waited;
+    if (!file.inode().splices_from()) return -EINVAL;
     size_t done = 0;
     long moved = 0;
     {
@@ -141,7 +142,7 @@ long file_to_pipe(File& file, uint64_t& offset, Pipe& pipe, size_t bytes, unsign
         moved = next_slot(file, offset, bytes - done, slot);
         if (moved <= 0) break;
         pipe.push(slot);
-        offset += static_cast<uint64_t>(moved);
+        if (!file.inode().stays_at_start()) offset += static_cast<uint64_t>(moved);
         done += static_cast<size_t>(moved);
       }
       if (done > 0) pipe.changed().wake();
@@ -157,6 +158,7 @@ long file_to_pipe(File& file, uint64_t& offset, Pipe& pipe, size_t bytes, unsign
 }
 
 long pipe_to_file(Pipe& pipe, File& file, uint64_t& offset, size_t bytes, unsigned flags) {
+  if (!file.inode().splices_to()) return -EINVAL;
   while (true) {
     if (long waited = pipe.wait_for_data(nonblocking(flags)); waited < 0) return waited;
     MutexGuard guard(pipe.mutex());

@@ -50,6 +50,7 @@ class GeneratedFile final : public TextFile {
  public:
   using Generate = long (*)(TextBuffer&);
   GeneratedFile(FileSystem where, Generate generate) : TextFile(0444, where), generate_(generate) {}
+  bool can_poll() override { return true; }  // as all of Linux's /proc beside the processes, and /sys
 
  protected:
   long generate(TextBuffer& out) override { return generate_(out); }
@@ -61,6 +62,7 @@ class GeneratedFile final : public TextFile {
 class FixedTextFile final : public TextFile {
  public:
   FixedTextFile(FileSystem where, const char* text) : TextFile(0444, where), text_(text) {}
+  bool can_poll() override { return true; }
 
  protected:
   long generate(TextBuffer& out) override {

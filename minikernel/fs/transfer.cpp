@@ -23,11 +23,6 @@ bool allows(Direction direction, const File& file) {
   return direction == Direction::kRead ? file.readable() : file.writable();
 }
 
-// Linux's rw_verify_area().
-long check_range(uint64_t at, uint64_t size) {
-  return static_cast<int64_t>(size) < 0 || static_cast<int64_t>(at + size) < 0 ? -EINVAL : 0;
-}
-
 // `none` is the position of what has none.
 uint64_t& position_of(File& file, uint64_t* position, uint64_t& none) {
   return position != nullptr ? *position : file.inode().seekable() ? file.position : none;
@@ -50,6 +45,12 @@ long transfer_part(Direction direction, File& file, UserBuffer part, uint64_t& a
 }
 
 }  // namespace
+
+long check_range(uint64_t at, uint64_t size) {
+  bool bad =
+      static_cast<int64_t>(at) < 0 || static_cast<int64_t>(size) < 0 || static_cast<int64_t>(at + size) < 0;
+  return bad ? -EINVAL : 0;
+}
 
 TransferGuard::TransferGuard(Direction direction, File& file, bool own_position)
     : position_(file, own_position) {

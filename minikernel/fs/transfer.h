@@ -32,6 +32,9 @@ class TransferGuard {
 // pwritev2's flag since Linux 6.9: O_APPEND does not count.
 inline constexpr int kRwfNoAppend = 0x20;
 
+// Linux's rw_verify_area(). -EINVAL.
+long check_range(uint64_t at, uint64_t size);
+
 // Whether a transfer with these RWF_* is a write to the end of the file.
 bool appends(Direction direction, const File& file, int rw_flags = 0);
 

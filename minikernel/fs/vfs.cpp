@@ -103,6 +103,7 @@ Result<Ref<File>> open_dentry(const Ref<Dentry>& dentry, unsigned flags) {
   Ref<File> file = make<File>(dentry, kept | (flags & O_PATH ? 0 : O_LARGEFILE));
   long error = file ? 0 : -ENOMEM;
   if (error == 0 && !(flags & O_PATH)) error = inode.open(*file);
+  if (error == 0 && (flags & O_DIRECT) && !(flags & O_PATH) && !inode.can_direct()) error = -EINVAL;
   if (error == 0 && counted && (flags & O_TRUNC)) error = inode.truncate(0);
   if (counted) inode.put_write_access();  // a file open for writing has its own
   if (error < 0) return Errno{static_cast<int>(-error)};
@@ -110,6 +111,7 @@ Result<Ref<File>> open_dentry(const Ref<Dentry>& dentry, unsigned flags) {
 }
 
 Result<Ref<File>> open_nameless(Ref<Inode> inode, const char* name, unsigned flags) {
+  inode->file_system = FileSystem::kAnonymous;
   Ref<Dentry> dentry = Dentry::named(nullptr, name, strlen(name), inode, Dentry::Kind::kText);
   Ref<File> file = dentry ? make<File>(dentry, flags) : nullptr;
   if (!file) return Errno{ENOMEM};

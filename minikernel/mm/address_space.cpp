@@ -124,6 +124,10 @@ long AddressSpace::futex_key(uint64_t address, bool is_private, FutexKey& key) {
   MmapReadGuard guard(mmap_lock_);
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr) return -EFAULT;
+  // Linux gets the page, to write if that is allowed and else to read, and a private one must be writable.
+  bool writable = vma->flags & kVmWrite;
+  if (!writable && !(vma->flags & kVmRead)) return -EFAULT;
+  if (!writable && vma->is_private() && !vma->file) return -EFAULT;
   if (!vma->is_private()) key = {&vma->file->inode(), vma->file_offset(address), vma->file};
   return 0;
 }

@@ -35,6 +35,13 @@ uint64_t map_flags(uint64_t flags) {
          (flags & MAP_NORESERVE ? kVmNoReserve : 0) | (flags & MAP_STACK ? kVmNoHugePage : 0);
 }
 
+// Linux's file_mmap_ok(): a regular file ends at MAX_LFS_FILESIZE.
+bool offset_fits(const File& file, uint64_t size, uint64_t offset) {
+  constexpr uint64_t kMostBytes = INT64_MAX;
+  return !file.inode().is_regular() ||
+         (size <= kMostBytes && offset / kPageSize <= (kMostBytes - size) / kPageSize);
+}
+
 // What kind of area a file gives, or the errno of Linux's do_mmap for it. A shared mapping of a file that is
 // not open for writing can only be read.
 Result<uint64_t> file_flags(const File& file, uint64_t prot, bool shared) {
@@ -97,6 +104,7 @@ long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint6
   if (type == MAP_SHARED_VALIDATE && !file) return -EINVAL;  // Linux knows it for files only
   if (type == MAP_SHARED_VALIDATE && (flags & ~kKnownFlags)) return -EOPNOTSUPP;
   if (file) {
+    if (!offset_fits(*file, size, offset)) return -EOVERFLOW;
     Result<uint64_t> allowed = file_flags(*file, prot, shared);
     if (!allowed.ok()) return allowed.error();
     if (long error = file->inode().check_mapping(offset); error < 0) return error;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Making, copying and closing file descriptors.
-#include <asm/unistd.h>
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
@@ -132,38 +131,4 @@ long sys_dup2(int from, int to) {
   if (from == to) return current().files->is_open(from) ? to : -EBADF;
   return sys_dup3(from, to, 0);
 }
-
-long sys_fcntl(int fd, unsigned command, uint64_t argument) {
-  FileTable& files = *current().files;
-  Ref<File> file = files.get(fd);
-  if (!file) return -EBADF;
-  switch (command) {
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC:
-      if (argument >= static_cast<uint64_t>(current().descriptor_limit())) return -EINVAL;
-      return install(file, command == F_DUPFD_CLOEXEC, static_cast<int>(argument));
-    case F_GETFD:
-      return files.close_on_exec(fd) ? FD_CLOEXEC : 0;
-    case F_SETFD:
-      files.set_close_on_exec(fd, argument & FD_CLOEXEC);
-      return 0;
-    case F_GET_SEALS:
-      return file->inode().get_seals();
-    case F_ADD_SEALS:
-      return file->writable() ? file->inode().add_seals(static_cast<uint32_t>(argument)) : -EPERM;
-    case F_GETFL:
-      return file->flags;
-    case F_SETFL: {
-      constexpr unsigned kSettable = O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT | O_NOATIME;
-      if (file->path_only()) return -EBADF;
-      file->flags = (file->flags & ~kSettable) | (static_cast<unsigned>(argument) & kSettable);
-      return 0;
-    }
-  }
-  if (command == F_SETPIPE_SZ || command == F_GETPIPE_SZ)
-    return file->inode().pipe_control(command, argument);
-  log_unimplemented(__NR_fcntl, "this command");
-  return -EINVAL;
-}
-
 }  // namespace mk

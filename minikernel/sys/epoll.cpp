@@ -44,6 +44,15 @@ uint64_t end_of(int timeout_ms) {
                            : now_ns() + static_cast<uint64_t>(timeout_ms) * 1'000'000;
 }
 
+// EPOLLEXCLUSIVE is chosen once and for all, and does not go with every event.
+bool may_be_exclusive(int operation, Inode& target, uint32_t events) {
+  constexpr uint32_t kAllowed =
+      EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+  if (!(events & EPOLLEXCLUSIVE) || operation == EPOLL_CTL_DEL) return true;
+  if (operation == EPOLL_CTL_ADD) return target.epoll() == nullptr && !(events & ~kAllowed);
+  return operation != EPOLL_CTL_MOD;
+}
+
 }  // namespace
 
 long sys_epoll_create1(int flags) {
@@ -60,10 +69,11 @@ long sys_epoll_ctl(int epfd, int operation, int fd, UserAddress address) {
   if (operation != EPOLL_CTL_DEL && !get_user(event, address)) return -EFAULT;
   Ref<File> file = current().files->get(epfd);
   Ref<File> target = current().files->get(fd);
-  if (!file || !target) return -EBADF;
-  if (target->inode().is_regular() || target->inode().is_directory()) return -EPERM;
+  if (!file || file->path_only() || !target || target->path_only()) return -EBADF;
+  if (!target->inode().can_poll()) return -EPERM;
   Epoll* epoll = file->inode().epoll();
   if (epoll == nullptr || file == target) return -EINVAL;
+  if (!may_be_exclusive(operation, target->inode(), event.events)) return -EINVAL;
   return epoll->control(operation, fd, target, event);
 }
 

@@ -151,6 +151,14 @@ long sys_ioctl(int fd, unsigned command, uint64_t argument) {
       file->flags = on != 0 ? file->flags | O_NONBLOCK : file->flags & ~static_cast<unsigned>(O_NONBLOCK);
       return 0;
     }
+    case FIOASYNC: {
+      int on;
+      if (!get_user(on, argument)) return -EFAULT;
+      if (on == 0) return 0;
+      if (!file->inode().can_signal()) return -ENOTTY;
+      log_unimplemented(__NR_ioctl, "FIOASYNC");
+      return -EINVAL;
+    }
     case FIONREAD:
       if (!file->inode().is_regular()) break;
       return put_user(argument, static_cast<int>(file->inode().size - file->position)) ? 0 : -EFAULT;

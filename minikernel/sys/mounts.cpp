@@ -32,6 +32,9 @@ struct statfs status_of(const Inode& inode) {
     case FileSystem::kSys:
       status.f_type = SYSFS_MAGIC;
       break;
+    case FileSystem::kAnonymous:
+      status.f_type = S_ISFIFO(inode.mode) ? PIPEFS_MAGIC : ANON_INODE_FS_MAGIC;
+      break;
     default:
       status.f_type = TMPFS_MAGIC;
       status.f_blocks = static_cast<long>(tmpfs_pages_limit());

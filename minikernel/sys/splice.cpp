@@ -17,57 +17,42 @@ unsigned with_mode_of(unsigned flags, const File& file) {
   return flags | (file.flags & O_NONBLOCK ? kSpliceNonblock : 0);
 }
 
-// Linux's rw_verify_area().
-long check_range(uint64_t offset, uint64_t& bytes) {
-  if (static_cast<int64_t>(offset) < 0 || static_cast<int64_t>(bytes) < 0) return -EINVAL;
-  if (static_cast<int64_t>(offset + bytes) < 0) return -EOVERFLOW;
-  bytes = min(bytes, kMaxTransfer);
-  return 0;
-}
-
-// The file's end of a splice: where it begins, and where the next one does.
+// The file's end of a splice: where it begins, and where the next one does. What the program's pointer says
+// is read before anything else is looked at.
 class FileEnd {
  public:
-  FileEnd(File& file, UserAddress address) : file_(file), address_(address) {}
+  explicit FileEnd(UserAddress address) : address_(address) {}
 
-  long get_offset() {
-    if (address_ == 0) {
-      offset = file_.inode().seekable() ? file_.position : 0;
-      return 0;
-    }
-    if (!get_user(offset, address_)) return -EFAULT;
-    return file_.inode().seekable() ? 0 : -EINVAL;
+  bool get_offset() { return address_ == 0 || get_user(offset, address_); }
+  long begin(File& file, uint64_t bytes) {
+    if (address_ == 0) offset = file.inode().seekable() ? file.position : 0;
+    if (address_ != 0 && !file.inode().seekable()) return -EINVAL;
+    return check_range(offset, bytes);
   }
   // False: the program's offset cannot be written.
-  bool put_offset() {
+  bool put_offset(File& file) {
     if (address_ != 0) return put_user(address_, offset);
-    if (file_.inode().seekable()) file_.position = offset;
+    if (file.inode().seekable()) file.position = offset;
     return true;
   }
 
   uint64_t offset = 0;
 
  private:
-  File& file_;
   UserAddress address_;
 };
 
-long splice_from_file(File& from, UserAddress address, Pipe& pipe, uint64_t bytes, unsigned flags) {
-  FileEnd end(from, address);
-  if (long error = end.get_offset(); error < 0) return error;
-  if (long error = check_range(end.offset, bytes); error < 0) return error;
-  if (from.inode().is_directory()) return -EINVAL;
-  long done = file_to_pipe(from, end.offset, pipe, bytes, flags);
-  return done >= 0 && !end.put_offset() ? -EFAULT : done;
+long splice_from_file(File& from, FileEnd& end, Pipe& pipe, uint64_t bytes, unsigned flags) {
+  if (long error = end.begin(from, bytes); error < 0) return error;
+  long done = file_to_pipe(from, end.offset, pipe, min(bytes, kMaxTransfer), flags);
+  return done >= 0 && !end.put_offset(from) ? -EFAULT : done;
 }
 
-long splice_to_file(Pipe& pipe, File& to, UserAddress address, uint64_t bytes, unsigned flags) {
-  FileEnd end(to, address);
-  if (long error = end.get_offset(); error < 0) return error;
+long splice_to_file(Pipe& pipe, File& to, FileEnd& end, uint64_t bytes, unsigned flags) {
   if (to.appends()) return -EINVAL;
-  if (long error = check_range(end.offset, bytes); error < 0) return error;
-  long done = pipe_to_file(pipe, to, end.offset, bytes, flags);
-  return done >= 0 && !end.put_offset() ? -EFAULT : done;
+  if (long error = end.begin(to, bytes); error < 0) return error;
+  long done = pipe_to_file(pipe, to, end.offset, min(bytes, kMaxTransfer), flags);
+  return done >= 0 && !end.put_offset(to) ? -EFAULT : done;
 }
 
 }  // namespace
@@ -82,13 +67,15 @@ long sys_splice(int in, UserAddress in_offset, int out, UserAddress out_offset, 
   Pipe* source = from->inode().pipe();
   Pipe* target = to->inode().pipe();
   if ((source != nullptr && in_offset != 0) || (target != nullptr && out_offset != 0)) return -ESPIPE;
+  FileEnd in_end(in_offset), out_end(out_offset);
+  if (!out_end.get_offset() || !in_end.get_offset()) return -EFAULT;
   if (!from->readable() || !to->writable()) return -EBADF;
   if (source != nullptr && target != nullptr) {
     if (source == target) return -EINVAL;
     return pipe_to_pipe(*source, *target, bytes, with_mode_of(with_mode_of(flags, *from), *to), false);
   }
-  if (source != nullptr) return splice_to_file(*source, *to, out_offset, bytes, with_mode_of(flags, *from));
-  if (target != nullptr) return splice_from_file(*from, in_offset, *target, bytes, with_mode_of(flags, *to));
+  if (source != nullptr) return splice_to_file(*source, *to, out_end, bytes, with_mode_of(flags, *from));
+  if (target != nullptr) return splice_from_file(*from, in_end, *target, bytes, with_mode_of(flags, *to));
   return -EINVAL;
 }
 

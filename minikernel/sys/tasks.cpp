@@ -44,7 +44,7 @@ long sys_clone3(UserAddress address, uint64_t size) {
     if (!copy_from_user(&byte, address + at, 1)) return -EFAULT;
     if (byte != 0) return -E2BIG;
   }
-  if (arguments.set_tid_size != 0 || arguments.cgroup != 0) return -EINVAL;
+  if (arguments.set_tid != 0 || arguments.set_tid_size != 0 || arguments.cgroup != 0) return -EINVAL;
   if ((arguments.flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME))) || arguments.exit_signal > kSignals)
     return -EINVAL;
   if ((arguments.flags & (CLONE_THREAD | CLONE_PARENT)) && arguments.exit_signal != 0) return -EINVAL;

@@ -73,6 +73,17 @@ long sleep_on(Task& task) {
   return -kRestartBlock;
 }
 
+bool can_sleep_on(int clock) {
+  switch (clock) {
+    case CLOCK_THREAD_CPUTIME_ID:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC_COARSE:
+      return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 long sys_nanosleep(UserAddress request, UserAddress remaining) {
@@ -81,7 +92,8 @@ long sys_nanosleep(UserAddress request, UserAddress remaining) {
 
 long sys_clock_nanosleep(int clock, int flags, UserAddress request, UserAddress remaining) {
   Result<uint64_t> now = read_clock(clock);
-  if (!now.ok() || clock == CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+  if (!now.ok()) return now.error();
+  if (!can_sleep_on(clock)) return -EOPNOTSUPP;
   TimeSpec time;
   if (!get_user(time, request)) return -EFAULT;
   if (!valid(time)) return -EINVAL;

@@ -17,7 +17,7 @@ namespace {
 constexpr int kAbsolute = 1;     // TIMER_ABSTIME, TFD_TIMER_ABSTIME
 constexpr int kCancelOnSet = 2;  // TFD_TIMER_CANCEL_ON_SET: the wall clock is never set
 
-// -EINVAL: no clock that a timer can go by.
+// -EINVAL: no clock that a timer can go by. -EOPNOTSUPP: as Linux says of those that it only reads.
 long check_clock(uint64_t number, int clock) {
   switch (clock) {
     case CLOCK_REALTIME:
@@ -26,6 +26,10 @@ long check_clock(uint64_t number, int clock) {
     case CLOCK_REALTIME_ALARM:
     case CLOCK_BOOTTIME_ALARM:
       return 0;
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC_COARSE:
+      return number == __NR_timer_create ? -EOPNOTSUPP : -EINVAL;
     case CLOCK_TAI:
     case CLOCK_PROCESS_CPUTIME_ID:
     case CLOCK_THREAD_CPUTIME_ID:

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // From file to file inside the kernel: sendfile(2) and copy_file_range(2). Data passes through a page of the
-// kernel. The source is a regular file; sendfile's target is whatever can be written.
+// kernel; sendfile into a pipe is a splice.
+#include <linux/fcntl.h>
 #include <linux/fs.h>
 
 #include "fs/file.h"
+#include "fs/splice.h"
 #include "fs/transfer.h"
 #include "sys/syscall.h"
 
@@ -41,7 +43,7 @@ long copy(End& from, End& to, uint64_t bytes) {
     long read = moved;
     moved = to.file.inode().write_kernel(to.file, to.offset, buffer, static_cast<size_t>(read));
     if (moved <= 0) break;
-    from.offset += static_cast<uint64_t>(moved);
+    if (!from.file.inode().stays_at_start()) from.offset += static_cast<uint64_t>(moved);
     to.offset += static_cast<uint64_t>(moved);
     done += static_cast<uint64_t>(moved);
     if (moved < read) break;
@@ -57,21 +59,33 @@ bool get_offset(UserAddress address, const File& file, uint64_t& offset) {
   return address == 0 || get_user(offset, address);
 }
 
+// Linux's do_sendfile() once both ends are known.
+long send(End& from, End& to, uint64_t bytes) {
+  Inode& source = from.file.inode();
+  if (Pipe* pipe = to.file.inode().pipe())
+    return file_to_pipe(from.file, from.offset, *pipe, bytes,
+                        to.file.flags & O_NONBLOCK ? kSpliceNonblock : 0);
+  if (to.file.appends()) return -EINVAL;
+  if (!source.seekable() && !source.stays_at_start()) return -EINVAL;
+  if (bytes > 0 && !(source.splices_from() && to.file.inode().splices_to())) return -EINVAL;
+  return copy(from, to, bytes);
+}
+
 }  // namespace
 
 long sys_sendfile(int out, int in, UserAddress offset_address, uint64_t count) {
+  uint64_t offset = 0;
+  if (offset_address != 0 && !get_user(offset, offset_address)) return -EFAULT;
   Ref<File> from = current().files->get(in);
   if (!from || !from->readable()) return -EBADF;
-  uint64_t offset = 0;
-  if (!get_offset(offset_address, *from, offset)) return -EFAULT;
+  if (offset_address == 0) offset = from->position;
   if (offset_address != 0 && !from->inode().seekable()) return -ESPIPE;
+  if (long error = check_range(offset, count); error < 0) return error;
   Ref<File> to = current().files->get(out);
   if (!to || !to->writable()) return -EBADF;
-  if (static_cast<int64_t>(offset) < 0 || static_cast<int64_t>(offset + count) < 0) return -EINVAL;
-  if (!from->inode().is_regular() || to->appends()) return -EINVAL;
   End source{*from, offset, offset_address == 0};
   End target{*to, to->position, true};
-  long done = copy(source, target, min(count, kMaxTransfer));
+  long done = send(source, target, min(count, kMaxTransfer));
   if (done > 0) {
     source.finish(offset_address);
     if (to->inode().seekable()) target.finish(0);
@@ -91,6 +105,7 @@ long sys_copy_file_range(int in, UserAddress in_address, int out, UserAddress ou
   if (!from->inode().is_regular() || !to->inode().is_regular()) return -EINVAL;
   if (!from->readable() || !to->writable() || to->appends()) return -EBADF;
   if (from_offset + count < from_offset || to_offset + count < to_offset) return -EOVERFLOW;
+  if (static_cast<int64_t>(from_offset | to_offset) < 0) return -EINVAL;
   uint64_t size = from->inode().size;
   count = from_offset >= size ? 0 : min(count, size - from_offset);
   bool overlap = from_offset < to_offset + count && to_offset < from_offset + count;
