@@ -43,7 +43,7 @@ static void registered(bool parent_writes) {
 // A read with O_DIRECT on its way; its buffer is taken when it starts, or when the data come.
 static void direct(void) {
   int pipe_ends[2];
-  CHECK(pipe2(pipe_ends, O_DIRECT) == 0);
+  CHECK(pipe2(pipe_ends, 0) == 0 && fcntl(pipe_ends[0], F_SETFL, O_DIRECT) == 0);
   char* page = map_anonymous(kPage, PROT_READ | PROT_WRITE);
   page[0] = page[1] = 1;
   ring_transfer(&ring, IORING_OP_READ, pipe_ends[0], page, 1, 0, 4);

@@ -96,7 +96,7 @@ static void die_with_requests(unsigned how) {
   struct iovec part = {memory, 8 * kPage};
   CHECK_EQUAL(ring_register(ring.fd, IORING_REGISTER_BUFFERS, &part, 1), 0);
   int fds[2], direct[2];
-  CHECK(pipe(fds) == 0 && pipe2(direct, O_DIRECT) == 0);
+  CHECK(pipe(fds) == 0 && pipe2(direct, O_DIRECT) == 0 && fcntl(direct[0], F_SETFL, O_DIRECT) == 0);
   struct __kernel_timespec time = {.tv_sec = 1000};
   for (int i = 0; i < 16; ++i) {
     switch (random_number(&random) % 6) {

@@ -131,7 +131,7 @@ static inline int data_come(struct Device* device, int value) {
 // To be told by what happens to memory that is unmapped in between.
 static inline struct Device open_direct_device(void) {
   struct Device device = {.ring = open_uring()};
-  MUST(pipe2(device.pipe, O_DIRECT) == 0);
+  MUST(pipe2(device.pipe, 0) == 0 && fcntl(device.pipe[0], F_SETFL, O_DIRECT) == 0);
   char* probe = private_pages(1);
   put(probe, 0);
   device_begins_to_read(&device, probe);
