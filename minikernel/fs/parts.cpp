@@ -11,6 +11,7 @@ namespace mk {
 long UserParts::import(uint64_t vector, uint64_t count) {
   if (count > UIO_MAXIOV) return -EINVAL;
   vector_ = vector;
+  count_ = count;
   bool bad = false;
   for (uint64_t i = 0; i < count; ++i) {
     iovec part;
@@ -26,8 +27,9 @@ bool UserParts::next(UserBuffer& part) {
   if (left_ == 0) return false;
   while (part_.size == 0) {
     iovec one;
-    if (!get_user(one, vector_)) return false;
+    if (count_ == 0 || !get_user(one, vector_)) return false;
     vector_ += sizeof(one);
+    --count_;
     part_ = {reinterpret_cast<uint64_t>(one.iov_base), one.iov_len};
   }
   part = {part_.address, min(part_.size, left_)};

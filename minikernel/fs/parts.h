@@ -43,6 +43,7 @@ class UserParts final : public Parts {
   size_t move(size_t bytes, Copy copy);
 
   uint64_t vector_ = 0;  // the next iovec
+  uint64_t count_ = 0;   // from there on
   UserBuffer part_ = {0, 0};
 };
 
