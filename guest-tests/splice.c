@@ -308,7 +308,9 @@ static void packets(void) {
   CHECK_EQUAL(write(pipe.in, bytes, 50), 50);
   CHECK_EQUAL(vmsplice(pipe.out, parts, 2, 0), 200);
   CHECK_EQUAL(bytes_in(pipe), 150);
-  CHECK_EQUAL(vmsplice(pipe.out, parts, 3, 0), 150);
+  CHECK_FAILS(vmsplice(pipe.out, (struct iovec[]){{bytes, 30}, {(void*)16, 1000}}, 2, 0), EFAULT);
+  CHECK_EQUAL(vmsplice(pipe.out, (struct iovec[]){{bytes, 100}, {(void*)16, 1000}}, 2, 0), 100);
+  CHECK_EQUAL(vmsplice(pipe.out, parts, 3, 0), 50);
   CHECK_EQUAL(fcntl(pipe.in, F_SETFL, O_NONBLOCK), 0);  // no more packets
   CHECK_EQUAL(write(pipe.in, bytes, 10), 10);
   CHECK_EQUAL(write(pipe.in, bytes, 10), 10);

@@ -62,7 +62,7 @@ long Pipe::wait_for_room(bool nonblocking) {
 
 // What is there and fits; a packet alone. A slot stays as it is when not all of it that is wanted can be
 // handed over (Linux's pipe_read).
-long Pipe::take_out(Parts& to) {
+long Pipe::take_out(Parts& to, bool by_packets) {
   long done = 0;
   bool packet = false;
   while (to.left() > 0 && !packet && !empty()) {
@@ -71,18 +71,18 @@ long Pipe::take_out(Parts& to) {
     if (to.copy_out(first.bytes(), part) < part) return done > 0 ? done : -EFAULT;
     done += static_cast<long>(part);
     first.consume(part);
-    packet = first.is_packet;
+    packet = by_packets && first.is_packet;
     if (first.length == 0 || packet) drop_first();
   }
   return done;
 }
 
-long Pipe::read(bool nonblocking, Parts& to) {
+long Pipe::read(bool nonblocking, Parts& to, bool by_packets) {
   while (to.left() > 0) {
     {
       MutexGuard guard(mutex_);
       bool was_full = full();
-      long done = take_out(to);
+      long done = take_out(to, by_packets);
       if (was_full && !full()) changed_.wake();
       if (done != 0) return done;
     }

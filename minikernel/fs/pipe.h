@@ -24,7 +24,8 @@ class Pipe : public RefCounted {
   ~Pipe();
   bool init() { return (slots_ = new_slots(kDefaultSlots)) != nullptr; }
 
-  long read(bool nonblocking, Parts& to);
+  // Without `by_packets` packets are nothing special (vmsplice).
+  long read(bool nonblocking, Parts& to, bool by_packets = true);
   long write(const File& file, Parts& from);
   long bytes();
   long resize(uint64_t bytes);
@@ -61,7 +62,7 @@ class Pipe : public RefCounted {
   PipeSlot& slot(uint32_t index) { return slots_[index % slot_count_]; }
 
   // These need the mutex: bytes moved, or -errno.
-  long take_out(Parts& to);
+  long take_out(Parts& to, bool by_packets);
   long merge(size_t size, Parts& from);
   long append(bool packet, Parts& from);
 

@@ -56,27 +56,8 @@ long user_pages_to_pipe(Pipe& pipe, UserParts& parts, unsigned flags) {
   }
 }
 
-// Packets are nothing to it (Linux's vmsplice_to_user).
 long pipe_to_user(Pipe& pipe, UserParts& parts, unsigned flags) {
-  while (true) {
-    if (long waited = pipe.wait_for_data(nonblocking(flags)); waited < 0) return waited;
-    MutexGuard guard(pipe.mutex());
-    if (pipe.empty() && pipe.has_writers()) continue;
-    bool was_full = pipe.full();
-    bool writable = true;
-    size_t done = 0;
-    while (writable && parts.left() > 0 && !pipe.empty()) {
-      PipeSlot& first = pipe.at(0);
-      size_t part = min(parts.left(), static_cast<size_t>(first.length));
-      size_t moved = parts.copy_out(first.bytes(), part);
-      writable = moved == part;
-      done += moved;
-      first.consume(moved);
-      if (first.length == 0) pipe.drop_first();
-    }
-    if (was_full && !pipe.full()) pipe.changed().wake();
-    return done > 0 || writable ? static_cast<long>(done) : -EFAULT;
-  }
+  return pipe.read(nonblocking(flags), parts, false);
 }
 
 namespace {
