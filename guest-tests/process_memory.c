@@ -2,6 +2,7 @@
 //
 // The memory of another process: process_vm_readv, process_vm_writev and /proc/PID/mem, what they move, where
 // they stop, and what they leave alone.
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "children.h"
@@ -178,6 +179,48 @@ static void proc_mem(void) {
   say("/proc/PID/mem");
 }
 
+// A debugger's access below the stack lets it grow, as the program's own would; process_vm_readv's does not.
+static void below_the_stack(void) {
+  char byte = 's';
+  uintptr_t here = (uintptr_t)&byte;
+  int fd = open_memory(getpid(), O_RDWR);
+  CHECK_FAILS(vm_read(getpid(), &byte, 1, (void*)(here - 200000), 1), EFAULT);
+  CHECK_FAILS(vm_write(getpid(), &byte, 1, (void*)(here - 200000), 1), EFAULT);
+  CHECK_EQUAL(pwrite(fd, "s", 1, (off_t)here - 200000), 1);
+  CHECK_EQUAL(*(volatile char*)(here - 200000), 's');
+  CHECK_EQUAL(pread(fd, &byte, 1, (off_t)here - 300000), 1);
+  CHECK_EQUAL(byte, 0);
+  CHECK_EQUAL(vm_read(getpid(), &byte, 1, (void*)(here - 300000), 1), 1);
+  pid_t pid = start_sleeper();
+  int other = open_memory(pid, O_RDWR);
+  char page[2 * kPage];
+  CHECK_EQUAL(pread(other, page, sizeof page, (off_t)here - 400000), sizeof page);
+  CHECK_FAILS(vm_read(getpid(), &byte, 1, (void*)(here - 400000), 1), EFAULT);
+
+  // The limit is that of who asks; what is mapped below keeps its distance.
+  struct rlimit old, small = {1 << 20, 1 << 20};
+  CHECK(getrlimit(RLIMIT_STACK, &old) == 0);
+  small.rlim_max = old.rlim_max;
+  CHECK(setrlimit(RLIMIT_STACK, &small) == 0);
+  CHECK_FAILS(pwrite(other, "s", 1, (off_t)here - (2 << 20)), EIO);
+  CHECK(setrlimit(RLIMIT_STACK, &old) == 0);
+  CHECK_EQUAL(pwrite(other, "s", 1, (off_t)here - (2 << 20)), 1);
+  end_sleeper(pid);
+  CHECK(close(other) == 0);
+  char* below = (char*)((here - (4 << 20)) & ~(uintptr_t)(kPage - 1));
+  CHECK(mmap(below, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == below);
+  CHECK_FAILS(pwrite(fd, "s", 1, (off_t)(uintptr_t)below + kPage), EIO);
+  CHECK_FAILS(pwrite(fd, "s", 1, (off_t)(uintptr_t)below + 256 * kPage), EIO);
+  CHECK_EQUAL(pwrite(fd, "s", 1, (off_t)(uintptr_t)below + 257 * kPage), 1);
+  CHECK(munmap(below, kPage) == 0 && close(fd) == 0);
+
+  fd = open_memory(getpid(), O_RDWR | O_APPEND);  // which means nothing here
+  CHECK_EQUAL(pwrite(fd, "a", 1, (off_t)here), 1);
+  CHECK_EQUAL(byte, 'a');
+  CHECK(close(fd) == 0);
+  say("below the stack");
+}
+
 // Text is read-only and comes from the file: forced writes make the page the process's own.
 __attribute__((noinline, noclone)) static int answer(void) {
   __asm__ volatile("");
@@ -223,6 +266,7 @@ int main(void) {
   partial();
   vector_errors();
   proc_mem();
+  below_the_stack();
   forced_text();
   return 0;
 }

@@ -66,7 +66,7 @@ TransferGuard::~TransferGuard() {
 // O_APPEND goes before both kinds of position, for pwrite too (pwrite(2), BUGS).
 bool appends(Direction direction, const File& file, int rw_flags) {
   bool wanted = (file.appends() && !(rw_flags & kRwfNoAppend)) || (rw_flags & RWF_APPEND);
-  return wanted && direction == Direction::kWrite && file.inode().is_regular();
+  return wanted && direction == Direction::kWrite && file.inode().is_regular() && file.inode().has_end();
 }
 
 long transfer(Direction direction, File& file, UserParts& parts, uint64_t* position, bool at_end) {

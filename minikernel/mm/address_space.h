@@ -219,6 +219,8 @@ class AddressSpace : public RefCounted {
   // Copies what is in one page, faulted in if need be, without a reference to it. As get_page(); kFollWrite
   // is not for it.
   long read_page(uint64_t address, void* out, size_t bytes, unsigned follow);
+  // Makes a stack above `address` reach down to it (Linux's expand_stack). True: some area is there now.
+  bool grow_stack(uint64_t address);
   uint64_t data_pages() const { return data_pages_; }
 
   uint64_t serial_number = 0;  // no two ever made have the same

@@ -53,7 +53,6 @@ FaultOutcome handle_userfault(const Vma& vma, Access access, unsigned reason, Us
 AddressSpace::FaultResult AddressSpace::handle_page_fault(uint64_t address, Access access,
                                                           bool protection_violation, UserfaultWait& wait) {
   if (address >= kUserEnd) return segv(SEGV_MAPERR);
-  bool grew = false;
   {
     MmapReadGuard guard(mmap_lock_);
     Vma* vma = vmas_.find(address);
@@ -61,19 +60,12 @@ AddressSpace::FaultResult AddressSpace::handle_page_fault(uint64_t address, Acce
     if (vma->start <= address) return fault_locked(*vma, address, access, protection_violation, wait);
     if (!(vma->flags & kVmGrowsDown)) return segv(SEGV_MAPERR);
   }
-  {
-    // Growing changes the set of areas, which needs the lock for writing; the area may have changed in
-    // between.
-    MmapWriteGuard guard(mmap_lock_);
-    Vma* vma = vmas_.find(address);
-    if (vma == nullptr || (vma->start > address && !expand_stack(*vma, address))) return segv(SEGV_MAPERR);
-    grew = true;
-  }
+  if (!grow_stack(address)) return segv(SEGV_MAPERR);
   MmapReadGuard guard(mmap_lock_);
   Vma* vma = vmas_.find_intersection(address, address + 1);
   if (vma == nullptr) return segv(SEGV_MAPERR);
   FaultResult result = fault_locked(*vma, address, access, protection_violation, wait);
-  if (grew && is_good(result.outcome) && result.outcome != FaultOutcome::kUserfault)
+  if (is_good(result.outcome) && result.outcome != FaultOutcome::kUserfault)
     result.outcome = FaultOutcome::kStackGrowth;
   return result;
 }
@@ -277,6 +269,13 @@ void AddressSpace::replace_page(uint64_t address, Pte* entry, Pte replacement) {
   if (old.special()) return;
   cow().unmap(old);
   cow().drop_copied(old.pfn());
+}
+
+// Growing changes the set of areas, which needs the lock for writing; the area may have changed in between.
+bool AddressSpace::grow_stack(uint64_t address) {
+  MmapWriteGuard guard(mmap_lock_);
+  Vma* vma = vmas_.find(address);
+  return vma != nullptr && (vma->start <= address || expand_stack(*vma, address));
 }
 
 // Linux's expand_downwards(). Needs mmap_lock held for writing.

@@ -158,6 +158,21 @@ void put_user_page(PageRef& ref) {
 
 void* page_bytes(const PageRef& ref) { return phys_to_virt(ref.pfn * kPageSize); }
 
+namespace {
+
+// What lies in one page.
+bool access_part(AddressSpace& mm, uint64_t address, char* buffer, size_t bytes, unsigned flags) {
+  if (!(flags & kFollWrite)) return mm.read_page(address, buffer, bytes, flags | kFollNoWait) == 0;
+  PageRef page;
+  if (get_user_pages(mm, address, 1, flags | kFollGet | kFollNoWait, &page) != 1) return false;
+  memcpy(static_cast<char*>(page_bytes(page)) + address % kPageSize, buffer, bytes);
+  put_user_page(page);
+  return true;
+}
+
+}  // namespace
+
+// Looks a second time where a stack has grown to, as Linux's __access_remote_vm().
 long access_process_memory(AddressSpace& mm, uint64_t address, void* buffer, size_t bytes, unsigned flags) {
   size_t done = 0;
   while (done < bytes) {
@@ -165,13 +180,9 @@ long access_process_memory(AddressSpace& mm, uint64_t address, void* buffer, siz
     size_t part = min(bytes - done, static_cast<size_t>(kPageSize - at % kPageSize));
     if (at >= kUserEnd) break;
     char* here = static_cast<char*>(buffer) + done;
-    if (flags & kFollWrite) {
-      PageRef page;
-      if (get_user_pages(mm, at, 1, flags | kFollGet | kFollNoWait, &page) != 1) break;
-      memcpy(static_cast<char*>(page_bytes(page)) + at % kPageSize, here, part);
-      put_user_page(page);
-    } else if (mm.read_page(at, here, part, flags | kFollNoWait) < 0) {
-      break;
+    if (!access_part(mm, at, here, part, flags)) {
+      bool again = (flags & kFollForce) && mm.grow_stack(at);
+      if (!again || !access_part(mm, at, here, part, flags)) break;
     }
     done += part;
   }

@@ -50,8 +50,9 @@ void put_user_page(PageRef& ref);
 void* page_bytes(const PageRef& ref);
 
 // Linux's access_process_vm(), which waits for no monitor: reads or writes another address space's memory as
-// a debugger may, with kFollForce also where the area forbids it. Bytes done; less than asked for when a page
-// cannot be had. `buffer` is kernel memory.
+// a debugger may, with kFollForce also where the area forbids it and below a stack, which grows
+// (process_vm_readv has neither). Bytes done; less than asked for when a page cannot be had. `buffer` is
+// kernel memory.
 long access_process_memory(AddressSpace& mm, uint64_t address, void* buffer, size_t bytes, unsigned flags);
 
 }  // namespace mk
