@@ -206,6 +206,8 @@ int main(void) {
     kpagecount = open("/proc/kpagecount", O_RDONLY);
     kpageflags = open("/proc/kpageflags", O_RDONLY);
     CHECK(kpagecount >= 0 && kpageflags >= 0);
+    CHECK_FAILS(lseek(kpagecount, 0, SEEK_END), EINVAL);
+    CHECK_FAILS(lseek(kpageflags, 0, SEEK_END), EINVAL);
   }
   test_anonymous();
   test_files();

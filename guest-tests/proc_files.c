@@ -213,7 +213,21 @@ static void page_map(void) {
   CHECK_EQUAL(pread(fd, &entry, 8, (off_t)((uintptr_t)shared / kPage * 8)), 8);
   CHECK_EQUAL(entry >> kPresent & 1, 1);
   CHECK_EQUAL(entry >> kShared & 1, 1);
+  CHECK_FAILS(lseek(fd, 0, SEEK_END), EINVAL);  // no end
+  CHECK_EQUAL(lseek(fd, 8, SEEK_SET), 8);
   CHECK(close(fd) == 0 && munmap(memory - kPage, 6 * kPage) == 0 && munmap(shared, kPage) == 0);
+
+  pid_t pid = checked_fork();
+  if (pid == 0)
+    for (;;) pause();
+  fd = open(file_of(pid, "pagemap"), O_RDONLY);
+  CHECK(fd >= 0);
+  CHECK_EQUAL(pread(fd, &entry, 8, 0), 8);
+  CHECK(kill(pid, SIGKILL) == 0);
+  CHECK_KILLED(pid, SIGKILL);
+  CHECK_EQUAL(pread(fd, &entry, 8, 0), 0);  // that memory is gone
+  CHECK_EQUAL(pread(fd, &entry, 7, 3), 0);
+  CHECK(close(fd) == 0);
   say("pagemap");
 }
 

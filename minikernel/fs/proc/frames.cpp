@@ -17,6 +17,7 @@ class FrameWords final : public Inode {
   explicit FrameWords(FrameWord what) : Inode(S_IFREG | 0400), what_(what) {
     file_system = FileSystem::kProc;
   }
+  bool has_end() const override { return false; }
   long read(File&, uint64_t offset, UserBuffer buffer) override {
     if (offset % 8 != 0 || buffer.size % 8 != 0) return -EINVAL;
     Pfn first = offset / 8, end = frames_end();

@@ -3,7 +3,8 @@
 // /proc/PID/mem: the memory of a process, byte by byte, as a debugger has it (Linux's mem_rw): what the areas
 // forbid can be read and written nevertheless, a write to a private page that is not writable breaks
 // copy-on-write; only where nothing is mapped is EIO. It is the memory that the process had when the file was
-// opened: after exec or exit there is nothing to read or write, which is 0 bytes.
+// opened: after exec or exit there is nothing to read or write, which is 0 bytes. pagemap is the same in
+// this.
 #include "arch/x86_64/memory_layout.h"
 #include "fs/proc/proc.h"
 #include "mm/gup.h"
@@ -25,14 +26,7 @@ class MemoryOfProcess final : public Inode {
  public:
   explicit MemoryOfProcess(ProcessId id) : Inode(S_IFREG | 0600), id_(id) { file_system = FileSystem::kProc; }
 
-  long open(File& file) override {
-    ProcessInfo info;
-    if (!process_info(id_.pid, id_.tid, info)) return -ESRCH;
-    Ref<OpenState> state = Ref<OpenState>(make<WhichMemory>(info.mm ? info.mm->serial_number : 0));
-    if (!state) return -ENOMEM;
-    file.set_state(state);
-    return 0;
-  }
+  long open(File& file) override { return remember_memory(file, id_); }
   long read(File& file, uint64_t offset, UserBuffer buffer) override {
     return transfer(file, offset, buffer,
                     [](AddressSpace& mm, uint64_t at, uint64_t user, char* page, size_t part) {
@@ -54,17 +48,15 @@ class MemoryOfProcess final : public Inode {
   // Page by page of the buffer, as far as it goes.
   template <typename Move>
   long transfer(File& file, uint64_t offset, UserBuffer buffer, Move move) {
-    ProcessInfo info;
-    Ref<OpenState> state = file.state();
-    if (!process_info(id_.pid, id_.tid, info) || !info.mm || !state) return 0;
-    if (!static_cast<const WhichMemory*>(state.raw())->is(*info.mm)) return 0;
+    Ref<AddressSpace> mm = remembered_memory(file, id_);
+    if (!mm) return 0;
     char* page = static_cast<char*>(kmalloc(kPageSize));
     if (page == nullptr) return -ENOMEM;
     size_t done = 0;
     long moved = 0;
     while (done < buffer.size) {
       size_t part = min(buffer.size - done, size_t{kPageSize});
-      moved = move(*info.mm, offset + done, buffer.address + done, page, part);
+      moved = move(*mm, offset + done, buffer.address + done, page, part);
       if (moved <= 0) break;
       done += static_cast<size_t>(moved);
     }
@@ -77,6 +69,22 @@ class MemoryOfProcess final : public Inode {
 };
 
 }  // namespace
+
+long remember_memory(File& file, ProcessId id) {
+  ProcessInfo info;
+  if (!process_info(id.pid, id.tid, info) || !info.mm) return -ESRCH;
+  Ref<OpenState> state = Ref<OpenState>(make<WhichMemory>(info.mm->serial_number));
+  if (!state) return -ENOMEM;
+  file.set_state(state);
+  return 0;
+}
+
+Ref<AddressSpace> remembered_memory(File& file, ProcessId id) {
+  ProcessInfo info;
+  Ref<OpenState> state = file.state();
+  if (!state || !process_info(id.pid, id.tid, info) || !info.mm) return {};
+  return static_cast<const WhichMemory*>(state.raw())->is(*info.mm) ? info.mm : Ref<AddressSpace>();
+}
 
 Ref<Inode> make_memory_of_process(ProcessId id) { return make<MemoryOfProcess>(id); }
 

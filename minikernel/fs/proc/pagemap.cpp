@@ -18,10 +18,11 @@ constexpr uint64_t kPages = kUserEnd / kPageSize;
 class PageMap final : public Inode {
  public:
   explicit PageMap(ProcessId id) : Inode(S_IFREG | 0400), id_(id) { file_system = FileSystem::kProc; }
-  long read(File&, uint64_t offset, UserBuffer buffer) override {
-    ProcessInfo info;
-    if (!process_info(id_.pid, id_.tid, info)) return -ESRCH;
-    if (!info.mm) return 0;
+  long open(File& file) override { return remember_memory(file, id_); }
+  bool has_end() const override { return false; }
+  long read(File& file, uint64_t offset, UserBuffer buffer) override {
+    Ref<AddressSpace> mm = remembered_memory(file, id_);
+    if (!mm) return 0;
     if (offset % 8 != 0 || buffer.size % 8 != 0) return -EINVAL;
     uint64_t first = offset / 8;
     uint64_t wanted = first < kPages ? min(buffer.size / 8, kPages - first) : 0;
@@ -31,18 +32,17 @@ class PageMap final : public Inode {
     if (!counter.ok() || !words.ok()) return -ENOMEM;
     for (uint64_t done = 0; done < wanted;) {
       uint64_t count = min(wanted - done, at_once);
-      info.mm->pagemap_entries((first + done) * kPageSize, count, words, counter);
+      mm->pagemap_entries((first + done) * kPageSize, count, words, counter);
       if (!copy_words(words, count, buffer.address + done * 8)) return -EFAULT;
       done += count;
     }
     return static_cast<long>(wanted * 8);
   }
-  long ioctl(File&, unsigned command, uint64_t argument) override {
+  long ioctl(File& file, unsigned command, uint64_t argument) override {
     constexpr unsigned kPagemapScan = 0xc0606610;  // _IOWR('f', 16, struct pm_scan_arg)
     if (command != kPagemapScan) return -EINVAL;
-    ProcessInfo info;
-    if (!process_info(id_.pid, id_.tid, info) || !info.mm) return -EINVAL;
-    return pagemap_scan(*info.mm, argument);
+    Ref<AddressSpace> mm = remembered_memory(file, id_);
+    return mm ? pagemap_scan(*mm, argument) : -EINVAL;
   }
 
  private:

@@ -55,6 +55,10 @@ Ref<Inode> make_clear_refs(ProcessId id);
 // The PAGEMAP_SCAN ioctl, whose argument is at `address` (pagemap_scan.cpp).
 long pagemap_scan(AddressSpace& mm, uint64_t address);
 Ref<Inode> make_memory_of_process(ProcessId id);
+// For files about the memory that a process had when they were opened (Linux's proc_mem_open): -ESRCH when it
+// had none, -ENOMEM. And that memory, as long as the process has it; empty afterwards.
+long remember_memory(File& file, ProcessId id);
+Ref<AddressSpace> remembered_memory(File& file, ProcessId id);
 // For files of 64-bit words: the first `count` of them to user memory. Others may run afterwards.
 bool copy_words(const FrameArray<uint64_t>& words, size_t count, uint64_t user);
 Ref<Inode> make_kpagecount();
