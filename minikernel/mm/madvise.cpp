@@ -4,7 +4,7 @@
 // faults in pages; and hints that a kernel without read-ahead and swap has already followed (WILLNEED, COLD,
 // PAGEOUT). MADV_FREE drops pages at once, as Linux does when memory is short at that moment. Advice that
 // Linux knows only when built with huge pages or memory failure handling is EINVAL where it would have to do
-// something.
+// something; so is that of KSM (MADV_MERGEABLE), which is not there.
 //
 // The range is gone through area by area. A hole is passed over and makes the result ENOMEM; any other error
 // ends the call, and what came before stays done.
@@ -41,8 +41,6 @@ bool is_known(int advice) {
     case MADV_KEEPONFORK:
     case MADV_DONTDUMP:
     case MADV_DODUMP:
-    case MADV_MERGEABLE:
-    case MADV_UNMERGEABLE:
     case MADV_HUGEPAGE:
     case MADV_NOHUGEPAGE:
     case MADV_COLD:
@@ -87,10 +85,6 @@ Result<uint64_t> advised_flags(const Vma& vma, int advice) {
       return flags | kVmDontDump;
     case MADV_DODUMP:
       return flags & ~kVmDontDump;
-    case MADV_MERGEABLE:
-      return vma.is_private() ? flags | kVmMergeable : flags;  // without a word where it cannot be
-    case MADV_UNMERGEABLE:
-      return flags & ~kVmMergeable;
     case MADV_HUGEPAGE:
       return (flags & ~kVmNoHugePage) | kVmHugePage;
     case MADV_NOHUGEPAGE:

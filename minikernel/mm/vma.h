@@ -41,7 +41,6 @@ inline constexpr uint64_t kVmDontDump = 0x4000000;
 inline constexpr uint64_t kVmSoftDirty = 0x8000000;
 inline constexpr uint64_t kVmHugePage = 0x20000000;
 inline constexpr uint64_t kVmNoHugePage = 0x40000000;
-inline constexpr uint64_t kVmMergeable = 0x80000000;
 inline constexpr uint64_t kVmUffdMinor = 1ul << 41;
 inline constexpr uint64_t kVmSealed = 1ul << 63;
 inline constexpr uint64_t kVmAccess = kVmRead | kVmWrite | kVmExec;
