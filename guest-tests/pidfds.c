@@ -126,6 +126,68 @@ static void signals(void) {
   say("signals");
 }
 
+enum { kToThread = 1, kToProcess = 2, kToGroup = 4 };  // PIDFD_SIGNAL_*
+enum { kSelfThread = -10000, kSelfProcess = -10001 };  // PIDFD_SELF_*
+
+static int code_caught(int fd, siginfo_t* info, unsigned flags) {
+  caught_info.si_signo = 0;
+  CHECK_EQUAL(send_signal(fd, SIGUSR1, info, flags), 0);
+  CHECK_EQUAL(caught_info.si_signo, SIGUSR1);
+  return caught_info.si_code;
+}
+
+static void signals_to_itself(void) {
+  siginfo_t lie = {.si_signo = SIGUSR1, .si_code = SI_USER};
+  CHECK_EQUAL(code_caught(kSelfThread, NULL, 0), SI_TKILL);
+  CHECK_EQUAL(code_caught(kSelfThread, &lie, 0), SI_USER);
+  CHECK_EQUAL(code_caught(kSelfProcess, NULL, 0), SI_USER);
+  CHECK_EQUAL(code_caught(kSelfProcess, NULL, kToThread), SI_TKILL);
+  CHECK_EQUAL(code_caught(kSelfThread, NULL, kToProcess), SI_USER);
+  CHECK_FAILS(send_signal(kSelfProcess, SIGUSR1, &lie, kToGroup), EPERM);
+  CHECK_FAILS(send_signal(kSelfThread, 0, NULL, kToThread | kToProcess), EINVAL);
+  CHECK_FAILS(send_signal(kSelfThread, 0, NULL, 8), EINVAL);
+  CHECK_FAILS(send_signal(kSelfProcess - 1, 0, NULL, 0), EBADF);
+  char* memory = map_anonymous(kPage, PROT_READ | PROT_WRITE);
+  struct iovec part = {memory, kPage};
+  for (int self = kSelfThread; self >= kSelfProcess; self--) {
+    *memory = 1;
+    CHECK_EQUAL(syscall(SYS_process_madvise, self, &part, 1, MADV_DONTNEED, 0), kPage);
+    CHECK_EQUAL(*memory, 0);
+    siginfo_t told;
+    CHECK_FAILS(syscall(SYS_pidfd_getfd, self, 1, 0), EBADF);  // no number for all calls
+    CHECK_FAILS(wait_for(self, &told, WEXITED), EINVAL);
+  }
+  CHECK(munmap(memory, kPage) == 0);
+}
+
+// A group by the number of a process, which may have ended.
+static void signals_to_a_group(void) {
+  pid_t leader = start_child(0), other = start_child(0);
+  int fd = open_pidfd(leader, 0);
+  CHECK_EQUAL(send_signal(fd, 0, NULL, kToThread), 0);
+  CHECK_FAILS(send_signal(fd, 0, NULL, kToGroup), ESRCH);  // there is none of that number
+  CHECK(setpgid(leader, leader) == 0 && setpgid(other, leader) == 0);
+  CHECK_EQUAL(send_signal(fd, 0, NULL, kToGroup), 0);
+  CHECK_EQUAL(send_signal(fd, SIGKILL, NULL, kToThread), 0);
+  CHECK_KILLED(leader, SIGKILL);
+  CHECK_FAILS(send_signal(fd, 0, NULL, 0), ESRCH);
+  CHECK_EQUAL(send_signal(fd, SIGTERM, NULL, kToGroup), 0);
+  CHECK_KILLED(other, SIGTERM);
+  CHECK_FAILS(send_signal(fd, 0, NULL, kToGroup), ESRCH);
+  CHECK(close(fd) == 0);
+}
+
+// Linux has learnt it little by little: the flags with 6.9, the numbers with 6.15.
+static void scopes(void) {
+  if (send_signal(kSelfThread, 0, NULL, 0) == 0) {
+    signals_to_itself();
+    signals_to_a_group();
+  } else {
+    CHECK_EQUAL(errno, EBADF);
+  }
+  say("scopes of signals");
+}
+
 struct Clone3Arguments {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size;
 };
@@ -209,6 +271,7 @@ int main(void) {
   end_gate = make_gate();
   opening();
   signals();
+  scopes();
   cloning();
   copies();
   return 0;

@@ -14,12 +14,41 @@
 namespace mk {
 namespace {
 
-constexpr unsigned kSignalThreadGroup = 2, kSignalProcessGroup = 4;  // PIDFD_SIGNAL_*, newer than the headers
+// Newer than the headers: PIDFD_SIGNAL_*, PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP.
+constexpr unsigned kSignalThread = 1, kSignalThreadGroup = 2, kSignalProcessGroup = 4;
+constexpr int kSelfThread = -10000, kSelfProcess = -10001;
 
 // The process behind a descriptor, as long as `file` lives.
 Process* process_of_fd(int fd, Ref<File>& file) {
   file = current().files->get(fd);
   return file ? process_of_file(*file) : nullptr;
+}
+
+// The same for the calls that take the numbers for whoever calls, too.
+Process* process_of_fd_or_self(int fd, Ref<File>& file) {
+  return fd == kSelfThread || fd == kSelfProcess ? current().process.raw() : process_of_fd(fd, file);
+}
+
+// Linux's do_pidfd_send_signal(), with tasks_lock held. `pid` is the process's number or a thread's.
+long send_locked(Process& process, int pid, const siginfo_t& info, unsigned whom) {
+  bool sends = info.si_signo != 0;
+  if (whom == kSignalProcessGroup) {  // which has the number, whether or not the process still lives
+    bool found = false;
+    for (Process* other = next_process(0); other != nullptr; other = other->next) {
+      if (other->group != pid) continue;
+      found = true;
+      if (sends) send_shared_signal_locked(*other, info);
+    }
+    return found ? 0 : -ESRCH;
+  }
+  if (process.reaped) return -ESRCH;
+  if (!sends) return 0;
+  if (whom == kSignalThreadGroup) {
+    send_process_signal_locked(process, info);
+  } else if (Task* task = find_task(pid)) {  // a thread that has ended takes everything
+    send_signal_locked(*task, info);
+  }
+  return 0;
 }
 
 // With tasks_lock held.
@@ -41,32 +70,27 @@ long sys_pidfd_open(int pid, unsigned flags) {
 }
 
 long sys_pidfd_send_signal(int fd, int number, UserAddress info_in, unsigned flags) {
-  if ((flags & ~(kSignalThreadGroup | kSignalProcessGroup)) || (flags & (flags - 1))) return -EINVAL;
+  constexpr unsigned kKnown = kSignalThread | kSignalThreadGroup | kSignalProcessGroup;
+  if ((flags & ~kKnown) || (flags & (flags - 1))) return -EINVAL;
   Ref<File> file;
-  Process* process = process_of_fd(fd, file);
+  Process* process = process_of_fd_or_self(fd, file);
   if (process == nullptr) return -EBADF;
   if (number < 0 || number > kSignals) return -EINVAL;
+  int pid = fd == kSelfThread ? current().pid : process->tgid;
+  if (flags == 0) flags = fd == kSelfThread ? kSignalThread : kSignalThreadGroup;
   siginfo_t info = {};
   info.si_signo = number;
-  info.si_code = SI_USER;
+  info.si_code = flags == kSignalThread ? SI_TKILL : SI_USER;
   info.si_pid = current().tgid;
   if (info_in != 0) {
     if (!get_user(info, info_in)) return -EFAULT;
     if (info.si_signo != number) return -EINVAL;
     // Only to itself may a program claim what the kernel says.
     bool claims = info.si_code >= 0 || info.si_code == SI_TKILL;
-    if (claims && process != current().process.raw()) return -EPERM;
+    if (claims && (pid != current().pid || flags == kSignalProcessGroup)) return -EPERM;
   }
   SpinlockGuard guard(tasks_lock);
-  if (process->reaped) return -ESRCH;
-  if (number == 0) return 0;
-  if (!(flags & kSignalProcessGroup)) {
-    send_process_signal_locked(*process, info);
-    return 0;
-  }
-  for (Process* other = next_process(0); other != nullptr; other = other->next)
-    if (other->group == process->group) send_shared_signal_locked(*other, info);
-  return 0;
+  return send_locked(*process, pid, info, flags);
 }
 
 long sys_pidfd_getfd(int fd, int target, unsigned flags) {
@@ -96,7 +120,7 @@ long sys_process_madvise(int fd, UserAddress vector, uint64_t count, int advice,
     total += part.iov_len;
   }
   Ref<File> file;
-  Process* process = process_of_fd(fd, file);
+  Process* process = process_of_fd_or_self(fd, file);
   if (process == nullptr) return -EBADF;
   Ref<AddressSpace> mm;
   {
