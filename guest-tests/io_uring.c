@@ -52,6 +52,24 @@ static void setup_errors(void) {
   close(fd);
 }
 
+// The kernel's memory: it is as long as it is, and nobody executes it.
+static void mappings(void) {
+  struct io_uring_params params = {0};
+  int fd = ring_setup(4, &params);
+  char* ring = mmap(NULL, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+  CHECK(ring != MAP_FAILED);
+  CHECK_FAILS(mremap(ring, kPage, 2 * kPage, 0), EFAULT);
+  CHECK_FAILS(mremap(ring, kPage, 2 * kPage, MREMAP_MAYMOVE), EFAULT);
+  CHECK_FAILS(mremap(ring, 0, kPage, MREMAP_MAYMOVE), EFAULT);
+  CHECK_FAILS(mremap(ring, kPage, kPage, MREMAP_MAYMOVE | 4), EINVAL);  // MREMAP_DONTUNMAP
+  CHECK(mremap(ring, kPage, kPage, MREMAP_MAYMOVE) == ring);
+  CHECK_FAILS(mprotect(ring, kPage, PROT_READ | PROT_EXEC), EACCES);
+  CHECK_FAILS(mmap(NULL, kPage, PROT_READ | PROT_EXEC, MAP_SHARED, fd, IORING_OFF_SQES), EPERM);
+  CHECK_FAILS(mmap(NULL, kPage, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, IORING_OFF_SQES), EPERM);
+  CHECK(mprotect(ring, kPage, PROT_READ) == 0);
+  CHECK(munmap(ring, kPage) == 0 && close(fd) == 0);
+}
+
 static void nops(void) {
   struct Ring ring = ring_make(4, 0, 0);
   for (int i = 0; i < 4; ++i) ring_entry(&ring, IORING_OP_NOP, -1, 100 + (unsigned)i);
@@ -379,8 +397,9 @@ static void eventfd_is_told(void) {
 
 int main(void) {
   static const struct RingTest tests[] = {
-      {setup_errors, "setup and errors: ok"}, {nops, "nops: ok"},           {files, "files and links: ok"},
-      {all_messages, "messages: ok"},         {in_flight, "in flight: ok"}, {waiting, "waiting: ok"},
+      {setup_errors, "setup and errors: ok"}, {mappings, "mappings: ok"},     {nops, "nops: ok"},
+      {files, "files and links: ok"},         {all_messages, "messages: ok"}, {in_flight, "in flight: ok"},
+      {waiting, "waiting: ok"},
       {eventfd_is_told, "eventfd: ok"},
   };
   ring_run(tests, sizeof tests / sizeof tests[0]);

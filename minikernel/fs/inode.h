@@ -128,6 +128,9 @@ class Inode : public RefCounted {
   virtual bool mappable() const { return false; }
   // Whether a mapping may begin at an offset. -errno.
   virtual long check_mapping(uint64_t) { return 0; }
+  // What is mapped is the kernel's: never executed (Linux's path_noexec, of all anonymous inodes), and no
+  // longer than it was made (VM_DONTEXPAND).
+  virtual bool maps_kernel_memory() const { return false; }
   // Mapping it privately gives anonymous memory (/dev/zero).
   virtual bool maps_as_anonymous() const { return false; }
   // The frame of page `index`, with a reference for the caller. ENXIO: beyond the end of the file (SIGBUS);

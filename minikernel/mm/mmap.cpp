@@ -47,6 +47,7 @@ bool offset_fits(const File& file, uint64_t size, uint64_t offset) {
 Result<uint64_t> file_flags(const File& file, uint64_t prot, bool shared) {
   if (shared && (prot & PROT_WRITE) && !file.writable()) return Errno{EACCES};
   if (!file.readable()) return Errno{EACCES};
+  if ((prot & PROT_EXEC) && file.inode().maps_kernel_memory()) return Errno{EPERM};
   if (!file.inode().mappable() && !file.inode().maps_as_anonymous()) return Errno{ENODEV};
   if (!shared) return kMayAll;
   if (!file.writable()) return kVmMayRead | kVmMayExec | kVmMayShare;
@@ -114,6 +115,7 @@ long AddressSpace::map_new(Ref<File>& file, uint64_t start, uint64_t size, uint6
       if (offset / kPageSize + size / kPageSize > pages) return -EINVAL;
       vm_flags |= kVmPfnMap;
     }
+    if (file->inode().maps_kernel_memory()) vm_flags = (vm_flags & ~kVmMayExec) | kVmDontExpand;
     if (file->inode().maps_as_anonymous()) file.reset();
   } else if (shared) {
     if (flags & MAP_GROWSDOWN) return -EINVAL;

@@ -131,10 +131,11 @@ long AddressSpace::mremap_to(Remap& remap, Vma* vma) {
 long AddressSpace::check_resize(const Remap& remap, const Vma& vma) const {
   // An old length of 0 maps the same pages again, which makes no sense for private ones.
   if (remap.old_length == 0 && (vma.is_private() || vma.pfn_map())) return -EINVAL;
-  if ((remap.flags & MREMAP_DONTUNMAP) && vma.pfn_map()) return -EINVAL;
+  bool fixed_size = vma.flags & (kVmDontExpand | kVmPfnMap);
+  if ((remap.flags & MREMAP_DONTUNMAP) && fixed_size) return -EINVAL;
   if (remap.old_length > vma.end - remap.address) return -EFAULT;
   if (remap.new_length == remap.old_length) return 0;
-  if (vma.pfn_map()) return -EFAULT;  // a device's memory is as long as it is
+  if (fixed_size) return -EFAULT;
   uint64_t first_page = vma.file_offset(remap.address) / kPageSize;
   if (first_page + remap.new_length / kPageSize < first_page) return -EINVAL;
   uint64_t bytes = remap.new_length - remap.old_length;

@@ -33,6 +33,7 @@ inline constexpr uint64_t kVmLocked = 0x2000;
 inline constexpr uint64_t kVmSequentialRead = 0x8000;
 inline constexpr uint64_t kVmRandomRead = 0x10000;
 inline constexpr uint64_t kVmDontCopy = 0x20000;
+inline constexpr uint64_t kVmDontExpand = 0x40000;
 inline constexpr uint64_t kVmLockOnFault = 0x80000;
 inline constexpr uint64_t kVmAccount = 0x100000;
 inline constexpr uint64_t kVmNoReserve = 0x200000;

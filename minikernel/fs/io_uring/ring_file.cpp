@@ -25,6 +25,7 @@ class RingFile final : public Inode {
   WaitQueue* poll_queue() override { return &ring_->completed(); }
 
   bool mappable() const override { return true; }
+  bool maps_kernel_memory() const override { return true; }
   Result<Pfn> get_page(uint64_t index) override { return ring_->memory().get_page(index); }
   long check_mapping(uint64_t offset) override { return RingMemory::check_mapping(offset); }
 
