@@ -3,6 +3,7 @@
 // CPUID promises only what the processor executes: each promised extension is used once, and must do what the
 // manual says. Which ones are promised differs from machine to machine and is not printed.
 #include <cpuid.h>
+#include <fcntl.h>
 #include <sys/auxv.h>
 
 #include "check.h"
@@ -170,6 +171,49 @@ static void other_extensions(void) {
   }
 }
 
+// /proc/cpuinfo does not contradict CPUID, where nobody has told Linux to leave something alone.
+static bool is_told(const char* text, const char* name) {
+  char word[32];
+  snprintf(word, sizeof word, " %s ", name);
+  return strstr(text, word) != NULL;
+}
+
+static void cpuinfo(void) {
+  static const struct {
+    const uint32_t* word;
+    int bit;
+    const char* name;
+  } kFlags[] = {{&leaf1_edx, 0, "fpu"},    {&leaf1_edx, 26, "sse2"},       {&extended_edx, 11, "syscall"},
+                {&extended_edx, 20, "nx"}, {&extended_edx, 26, "pdpe1gb"}, {&extended_edx, 27, "rdtscp"},
+                {&extended_edx, 29, "lm"}, {&extended_ecx, 0, "lahf_lm"},  {&leaf1_ecx, 13, "cx16"},
+                {&leaf7_ebx, 7, "smep"},   {&leaf7_ebx, 20, "smap"}};
+  static const char* const kLines[] = {
+      "processor\t: 0", "vendor_id\t: ",    "cpu family\t: ",    "model\t\t: ",
+      "model name\t: ", "stepping\t: ",     "cpu MHz\t\t: ",     "apicid\t\t: ",
+      "fpu\t\t: yes",   "cpuid level\t: ",  "wp\t\t: yes",       "flags\t\t: ",
+      "bogomips\t: ",   "clflush size\t: ", "address sizes\t: ", "power management:"};
+  static char text[8192];
+  int fd = open("/proc/cpuinfo", O_RDONLY);
+  CHECK(fd >= 0 && read(fd, text, sizeof text - 1) > 0 && close(fd) == 0);
+  const char* at = text;
+  for (size_t i = 0; i < sizeof kLines / sizeof *kLines; i++) {  // in this order
+    const char* line = strstr(at, kLines[i]);
+    if (line == NULL) say("%s", kLines[i]);
+    CHECK(line != NULL);
+    at = line;
+  }
+  char* flags = strstr(text, "flags\t\t:");
+  char* end = strchr(flags, '\n');
+  CHECK(end != NULL);
+  *end = ' ';
+  end[1] = 0;
+  for (size_t i = 0; i < sizeof kFlags / sizeof *kFlags; i++) {
+    if (is_told(flags, kFlags[i].name) != has(*kFlags[i].word, kFlags[i].bit)) say("%s", kFlags[i].name);
+    CHECK_EQUAL(is_told(flags, kFlags[i].name), has(*kFlags[i].word, kFlags[i].bit));
+  }
+  say("/proc/cpuinfo agrees");
+}
+
 int main(void) {
   read_cpuid();
   baseline();
@@ -177,5 +221,6 @@ int main(void) {
   integer_extensions();
   other_extensions();
   say("what CPUID promises works");
+  cpuinfo();
   return 0;
 }

@@ -10,6 +10,7 @@ namespace {
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
 uint64_t start_tsc;
+uint64_t frequency;
 uint64_t ns_per_tick_32 = 1ul << 32;  // nanoseconds of a tick, in units of 2^-32
 
 // CPUID leaf 15H, SDM Vol. 3, 18.7.3: crystal frequency times EBX / EAX. 0: not told.
@@ -43,6 +44,8 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * ns_per_tick_32 >> 32);
 }
 
+uint64_t tsc_hz() { return frequency; }
+
 void init_clock() {
   uint64_t hz = told_frequency();
   if (hz == 0) hz = measured_frequency();
@@ -50,6 +53,7 @@ void init_clock() {
     log("clock: no way to tell the time-stamp counter's frequency: taken as 1 GHz");
     hz = kNsPerSecond;
   }
+  frequency = hz;
   ns_per_tick_32 = (kNsPerSecond << 32) / hz;
   start_tsc = read_tsc();
 }

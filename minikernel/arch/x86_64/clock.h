@@ -11,6 +11,7 @@ namespace mk {
 inline constexpr uint64_t kBootWallClockNs = 1639785600ul * 1'000'000'000;  // 2021-12-18 00:00:00 UTC
 
 uint64_t now_ns();  // since boot
+uint64_t tsc_hz();  // as far as it is known
 inline uint64_t wall_clock_ns() { return kBootWallClockNs + now_ns(); }
 
 void init_clock();

@@ -8,6 +8,7 @@
 //   maps.cpp         maps, smaps, smaps_rollup         pagemap.cpp  pagemap
 //   mem.cpp          mem                               frames.cpp   kpagecount, kpageflags
 //   status.cpp       status, stat, statm, limits ...   system.cpp   meminfo, vmstat, stat ...
+//   cpuinfo.cpp      cpuinfo
 #pragma once
 
 #include "fs/proc/process_info.h"
@@ -67,5 +68,6 @@ Ref<Inode> make_kpageflags();
 // Puts the files about the machine into /proc.
 long proc_system_init();
 long proc_mounts_of_system(TextBuffer& out);
+long proc_cpuinfo(TextBuffer& out);  // cpuinfo.cpp
 
 }  // namespace mk

@@ -2,7 +2,6 @@
 //
 // Files of /proc about the machine (Linux fs/proc/*.c, mm/vmstat.c).
 #include "arch/x86_64/clock.h"
-#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/memory_layout.h"
 #include "boot/boot_info.h"
 #include "fs/memory_file.h"
@@ -130,46 +129,6 @@ long version(TextBuffer& out) {
   return 0;
 }
 
-void print_flags(TextBuffer& out, uint32_t bits, const char* const (&names)[32]) {
-  for (unsigned i = 0; i < 32; ++i)
-    if ((bits >> i & 1) && names[i] != nullptr) out.print(" %s", names[i]);
-}
-
-// Names as Linux's cpufeatures.h has them, of CPUID.1:EDX and ECX (SDM Vol. 2, CPUID).
-constexpr const char* kFeaturesEdx[32] = {"fpu",  "vme",   "de",    "pse",     "tsc",   "msr", "pae",  "mce",
-                                          "cx8",  "apic",  nullptr, "sep",     "mtrr",  "pge", "mca",  "cmov",
-                                          "pat",  "pse36", "pn",    "clflush", nullptr, "dts", "acpi", "mmx",
-                                          "fxsr", "sse",   "sse2",  "ss",      "ht",    "tm",  "ia64", "pbe"};
-constexpr const char* kFeaturesEcx[32] = {"pni",    "pclmulqdq", "dtes64",  "monitor", "ds_cpl",
-                                          "vmx",    "smx",       "est",     "tm2",     "ssse3",
-                                          "cid",    "sdbg",      "fma",     "cx16",    "xtpr",
-                                          "pdcm",   nullptr,     "pcid",    "dca",     "sse4_1",
-                                          "sse4_2", "x2apic",    "movbe",   "popcnt",  "tsc_deadline_timer",
-                                          "aes",    "xsave",     "osxsave", "avx",     "f16c",
-                                          "rdrand", "hypervisor"};
-
-long cpuinfo(TextBuffer& out) {
-  SystemInfo system;
-  system_info(system);
-  CpuidResult highest = cpuid(0), features = cpuid(1);
-  uint32_t vendor[4] = {highest.ebx, highest.edx, highest.ecx, 0};
-  unsigned family = features.eax >> 8 & 0xf;
-  unsigned model = (features.eax >> 4 & 0xf) | (family >= 6 ? features.eax >> 12 & 0xf0 : 0);
-  if (family == 15) family += features.eax >> 20 & 0xff;
-  for (unsigned i = 0; i < system.cpus; ++i) {
-    out.print("processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nstepping\t: %u\n", i,
-              reinterpret_cast<const char*>(vendor), family, model, features.eax & 0xf);
-    out.print("physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\nfpu\t\t: yes\n",
-              system.cpus, i, system.cpus);
-    out.print("fpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\nflags\t\t:", highest.eax);
-    print_flags(out, features.edx, kFeaturesEdx);
-    print_flags(out, features.ecx, kFeaturesEcx);
-    out.print("\naddress sizes\t: %u bits physical, %u bits virtual\n\n", cpuid(0x80000008).eax & 0xff,
-              five_level_paging ? 57 : 48);
-  }
-  return 0;
-}
-
 constexpr char kFileSystems[] =
     "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdebugfs\nnodev\tramfs\n";
 constexpr char kMounts[] =
@@ -204,7 +163,7 @@ constexpr SystemFile kFiles[] = {
     {"/proc/uptime", uptime, nullptr},
     {"/proc/loadavg", loadavg, nullptr},
     {"/proc/version", version, nullptr},
-    {"/proc/cpuinfo", cpuinfo, nullptr},
+    {"/proc/cpuinfo", proc_cpuinfo, nullptr},
     {"/proc/cmdline", cmdline, nullptr},
     {"/proc/filesystems", nullptr, kFileSystems},
     {"/proc/swaps", nullptr, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"},
