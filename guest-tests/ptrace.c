@@ -159,6 +159,11 @@ static void registers(void) {
   CHECK_TRACE(PTRACE_GETREGSET, pid, (void*)2, (uintptr_t)&set);  // NT_PRFPREG
   CHECK_EQUAL(set.iov_len, sizeof fpu);
   CHECK_TRACE(PTRACE_SETREGSET, pid, (void*)2, (uintptr_t)&set);
+  set.iov_len = 8;
+  CHECK_TRACE(PTRACE_GETREGSET, pid, (void*)2, (uintptr_t)&set);
+  CHECK_FAILS(trace(PTRACE_SETREGSET, pid, (void*)2, (uintptr_t)&set), EINVAL);  // all or nothing
+  set.iov_len = 4;
+  CHECK_FAILS(trace(PTRACE_GETREGSET, pid, (void*)0x202, (uintptr_t)&set), EINVAL);  // NT_X86_XSTATE
   fpu.mxcsr = 0xffffffff;
   CHECK_FAILS(trace(PTRACE_SETFPREGS, pid, NULL, (uintptr_t)&fpu), EINVAL);
   go_on(pid, 0);
@@ -263,16 +268,6 @@ static void make_calls(void) {
   CHECK_EQUAL(raw_syscall(SYS_lseek, -1, 2, 3, 4, 5, 6), -77);
   CHECK_EQUAL(raw_syscall(SYS_lseek, -1, 2, 3, 4, 5, 6), getpid());
   _exit(9);
-}
-
-// To the next stop at a system call, which must have this number.
-static struct user_regs_struct next_call(pid_t pid, long number) {
-  CHECK_TRACE(PTRACE_SYSCALL, pid, NULL, 0);
-  CHECK_STOPS(pid, SIGTRAP | 0x80);
-  struct user_regs_struct all = registers_of(pid);
-  CHECK_EQUAL(all.orig_rax, number);
-  CHECK_EQUAL(info_of(pid).si_code, SIGTRAP | 0x80);
-  return all;
 }
 
 static void system_calls(void) {

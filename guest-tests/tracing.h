@@ -76,3 +76,13 @@ static inline void kill_traced(pid_t pid) {
   CHECK(kill(pid, SIGKILL) == 0);
   CHECK_ENDS(pid, SIGKILL);
 }
+
+// To the next stop at a system call, which must have this number.
+static inline struct user_regs_struct next_call(pid_t pid, long number) {
+  CHECK_TRACE(PTRACE_SYSCALL, pid, NULL, 0);
+  CHECK_STOPS(pid, SIGTRAP | 0x80);
+  struct user_regs_struct all = registers_of(pid);
+  CHECK_EQUAL(all.orig_rax, number);
+  CHECK_EQUAL(info_of(pid).si_code, SIGTRAP | 0x80);
+  return all;
+}

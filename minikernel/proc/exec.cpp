@@ -250,6 +250,7 @@ long exec_file(Task& task, File& opened, const char* path, const ArgumentBuffer&
   task.process->is_dumpable = true;
   reset_handlers(task);
   task.fs_base = task.gs_base = 0;
+  load_selectors({});
   write_msr(kMsrFsBase, 0);
   write_msr(kMsrKernelGsBase, 0);
   fpu_init(task.fpu);

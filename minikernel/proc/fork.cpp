@@ -86,6 +86,7 @@ long copy_resources(Task& child, Task& parent, const CloneArguments& arguments) 
 
 void copy_registers(Task& child, Task& parent, const CloneArguments& arguments) {
   fpu_save(child.fpu);
+  child.selectors = read_selectors();
   child.fs_base = arguments.flags & CLONE_SETTLS ? arguments.tls : parent.fs_base;
   child.gs_base = parent.gs_base;
   child.frame = frame_on(child);

@@ -97,6 +97,7 @@ void put_on(Task& next, PerCpu& cpu) {
   cpu.kernel_stack = cpu.tables.tss.rsp[0] = next.kernel_stack;
   load_page_table(next.mm ? &next.mm->page_table() : nullptr);
   fpu_restore(next.fpu);
+  load_selectors(next.selectors);
   write_msr(kMsrFsBase, next.fs_base);
   write_msr(kMsrKernelGsBase, next.gs_base);
 }
@@ -105,7 +106,9 @@ void take_off(Task& task) {
   uint64_t now = now_ns();
   task.run_ns += now - task.switched_in;
   task.switched_in = now;  // what run_time_ns() adds until the switch is over
-  if (&task != this_cpu().idle && task.state != RunState::kDead) fpu_save(task.fpu);
+  if (&task == this_cpu().idle || task.state == RunState::kDead) return;
+  fpu_save(task.fpu);
+  task.selectors = read_selectors();
 }
 
 // The first thing on a new stack: lets go of the task that ran before.

@@ -12,6 +12,7 @@
 
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/percpu.h"
+#include "arch/x86_64/selectors.h"
 #include "arch/x86_64/trap_frame.h"
 #include "fs/file_table.h"
 #include "lib/ref.h"
@@ -69,8 +70,9 @@ struct Task : public RefCounted {
   Ref<SignalHandlers> handlers;
   SignalState signals;
   TraceState trace;
-  FpuState fpu;          // while the task does not run
-  uint64_t fs_base = 0;  // true at all times; the CPU has them while the task runs
+  FpuState fpu;             // while the task does not run
+  UserSelectors selectors;  // the same
+  uint64_t fs_base = 0;     // true at all times; the CPU has them while the task runs
   uint64_t gs_base = 0;
   uint64_t clear_child_tid = 0;
   uint64_t robust_list = 0;

@@ -37,6 +37,15 @@ void set_call_number(TrapFrame& frame, uint64_t value) {
   frame.error_code = none ? 0 : value;
 }
 
+// Linux's set_segment_reg(): any number that only a program could load; whether there is such a segment is
+// seen when it is loaded.
+long set_selector(uint16_t& selector, uint64_t value) {
+  auto wanted = static_cast<uint16_t>(value);
+  if (wanted != 0 && (wanted & 3) != 3) return -EIO;
+  selector = wanted;
+  return 0;
+}
+
 // The register in the frame; null: it is none of those that are simply kept there.
 uint64_t* plain_register(TrapFrame& frame, size_t index) {
   switch (index) {
@@ -55,7 +64,6 @@ uint64_t* plain_register(TrapFrame& frame, size_t index) {
 
 void get_registers(const Task& task, UserRegisters& out) {
   const TrapFrame& frame = user_frame(task);
-  memset(&out, 0, sizeof(out));  // ds, es, fs, gs
   memcpy(&out, &frame, offsetof(UserRegisters, orig_rax));
   out.orig_rax = frame.vector == kSyscallVector ? frame.error_code : ~0ul;
   out.rip = frame.rip;
@@ -65,6 +73,10 @@ void get_registers(const Task& task, UserRegisters& out) {
   out.ss = frame.ss;
   out.fs_base = task.fs_base;
   out.gs_base = task.gs_base;
+  out.ds = task.selectors.ds;
+  out.es = task.selectors.es;
+  out.fs = task.selectors.fs;
+  out.gs = task.selectors.gs;
 }
 
 long set_register(Task& task, size_t index, uint64_t value) {
@@ -81,15 +93,24 @@ long set_register(Task& task, size_t index, uint64_t value) {
       set_flags(task, frame, value);
       return 0;
     case index_of(offsetof(UserRegisters, cs)):
+      return static_cast<uint16_t>(value) == frame.cs ? 0 : -EIO;
     case index_of(offsetof(UserRegisters, ss)):
-      return (value & 3) == 3 && value <= UINT16_MAX ? 0 : -EIO;
+      return static_cast<uint16_t>(value) == frame.ss ? 0 : -EIO;
+    case index_of(offsetof(UserRegisters, ds)):
+      return set_selector(task.selectors.ds, value);
+    case index_of(offsetof(UserRegisters, es)):
+      return set_selector(task.selectors.es, value);
+    case index_of(offsetof(UserRegisters, fs)):
+      return set_selector(task.selectors.fs, value);
+    case index_of(offsetof(UserRegisters, gs)):
+      return set_selector(task.selectors.gs, value);
     case index_of(offsetof(UserRegisters, fs_base)):
     case index_of(offsetof(UserRegisters, gs_base)):
       if (value >= kUserEnd) return -EIO;
       (index == index_of(offsetof(UserRegisters, fs_base)) ? task.fs_base : task.gs_base) = value;
       return 0;
   }
-  return (value & 3) == 3 || value == 0 ? 0 : -EIO;  // ds, es, fs, gs
+  return -EIO;
 }
 
 }  // namespace mk

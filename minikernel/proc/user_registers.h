@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // A stopped task's registers as debuggers know them: struct user_regs_struct and its place at the start of
-// struct user (<sys/user.h>, Linux arch/x86/kernel/ptrace.c). Selectors are what they are: only 64-bit user
-// mode exists, and changes of them are ignored.
+// struct user (<sys/user.h>, Linux arch/x86/kernel/ptrace.c). CS and SS are what they are, because only
+// 64-bit user mode exists; the other selectors are kept for whoever looks (arch/x86_64/selectors.h).
 #pragma once
 
 #include <stddef.h>

@@ -219,18 +219,20 @@ long sys_get_robust_list(int pid, UserAddress head_out, UserAddress size_out) {
   return put_user(size_out, kRobustHeadSize) && put_user(head_out, head) ? 0 : -EFAULT;
 }
 
-long sys_arch_prctl(int option, uint64_t address) {
-  Task& task = current();
+long sys_arch_prctl(int option, uint64_t address) { return arch_prctl(current(), option, address); }
+
+long arch_prctl(Task& task, int option, uint64_t address) {
+  bool runs = &task == &current();
   switch (option) {
     case ARCH_SET_FS:
       if (address >= kUserEnd) return -EPERM;
       task.fs_base = address;
-      write_msr(kMsrFsBase, address);
+      if (runs) write_msr(kMsrFsBase, address);
       return 0;
     case ARCH_SET_GS:
       if (address >= kUserEnd) return -EPERM;
       task.gs_base = address;
-      write_msr(kMsrKernelGsBase, address);
+      if (runs) write_msr(kMsrKernelGsBase, address);
       return 0;
     case ARCH_GET_FS:
       return put_user(address, task.fs_base) ? 0 : -EFAULT;

@@ -21,6 +21,7 @@ namespace {
 
 constexpr uint64_t kKnownOptions = PTRACE_O_MASK & ~static_cast<uint64_t>(PTRACE_O_SUSPEND_SECCOMP);
 constexpr uint32_t kAuditArchX86_64 = 0xc000003e;
+constexpr int kSetSyscallInfo = 0x4212;  // PTRACE_SET_SYSCALL_INFO, newer than the headers
 
 // The task that forked the running one is the tracer, or, if that thread is gone, the first of its process.
 long trace_me() {
@@ -153,6 +154,7 @@ long get_set(Task& task, bool fpu, UserAddress out, size_t bytes) {
 
 long set_set(Task& task, bool fpu, UserAddress in, size_t bytes) {
   if (fpu) {
+    if (bytes != sizeof(FpuState)) return -EINVAL;  // Linux's xfpregs_set takes no part
     FpuState state = task.fpu;
     if (!copy_from_user(&state, in, bytes)) return -EFAULT;
     uint32_t wanted = state.mxcsr();
@@ -175,8 +177,9 @@ long set_set(Task& task, bool fpu, UserAddress in, size_t bytes) {
 long register_set(Task& task, bool set, uint64_t type, UserAddress vector) {
   iovec buffer;
   if (!get_user(buffer, vector)) return -EFAULT;
-  if (type != NT_PRSTATUS && type != NT_PRFPREG) return type == NT_X86_XSTATE ? -ENODEV : -EINVAL;
-  if (buffer.iov_len % sizeof(uint64_t) != 0) return -EINVAL;
+  bool known = type == NT_PRSTATUS || type == NT_PRFPREG || type == NT_X86_XSTATE;
+  if (!known || buffer.iov_len % sizeof(uint64_t) != 0) return -EINVAL;
+  if (type == NT_X86_XSTATE) return -ENODEV;
   bool fpu = type == NT_PRFPREG;
   buffer.iov_len = min(buffer.iov_len, fpu ? sizeof(FpuState) : sizeof(UserRegisters));
   auto address = reinterpret_cast<uint64_t>(buffer.iov_base);
@@ -207,6 +210,31 @@ long set_info(Task& task, UserAddress in) {
   return 0;
 }
 
+// The one at `index` of those that are queued for the thread, or (`shared`) for its process.
+bool queued_info(const Task& task, bool shared, uint64_t index, siginfo_t& info) {
+  SpinlockGuard guard(tasks_lock);
+  const QueuedSignal* queued = shared ? task.process->pending.queue : task.signals.pending.queue;
+  for (; queued != nullptr && index > 0; --index) queued = queued->next;
+  if (queued == nullptr) return false;
+  info = queued->info;
+  return true;
+}
+
+// PTRACE_PEEKSIGINFO: how many of them there were to copy.
+long peek_infos(const Task& task, UserAddress arguments, UserAddress out) {
+  ptrace_peeksiginfo_args wanted;
+  if (!get_user(wanted, arguments)) return -EFAULT;
+  if ((wanted.flags & ~PTRACE_PEEKSIGINFO_SHARED) || wanted.nr < 0) return -EINVAL;
+  uint64_t count = static_cast<uint64_t>(wanted.nr), done = 0;
+  siginfo_t info;
+  while (done < count &&
+         queued_info(task, wanted.flags & PTRACE_PEEKSIGINFO_SHARED, wanted.off + done, info)) {
+    if (!put_user(out + done * sizeof(info), info)) return done > 0 ? static_cast<long>(done) : -EFAULT;
+    ++done;
+  }
+  return static_cast<long>(done);
+}
+
 long get_mask(Task& task, uint64_t size, UserAddress out) {
   if (size != sizeof(SignalSet)) return -EINVAL;
   // What rt_sigsuspend and the like will go back to.
@@ -224,6 +252,14 @@ long set_mask(Task& task, uint64_t size, UserAddress in) {
   return 0;
 }
 
+// PTRACE_SYSCALL_INFO_*: what stop at a system call it is in, if in one.
+uint8_t syscall_stop(const Task& task) {
+  if (task.trace.info == nullptr || task.trace.info->si_code != (SIGTRAP | 0x80))
+    return PTRACE_SYSCALL_INFO_NONE;
+  return task.trace.message == PTRACE_EVENTMSG_SYSCALL_ENTRY ? PTRACE_SYSCALL_INFO_ENTRY
+                                                             : PTRACE_SYSCALL_INFO_EXIT;
+}
+
 // PTRACE_GET_SYSCALL_INFO: how many bytes there are, whatever fits of them is copied.
 long syscall_info(Task& task, uint64_t size, UserAddress out) {
   UserRegisters registers;
@@ -233,21 +269,47 @@ long syscall_info(Task& task, uint64_t size, UserAddress out) {
   info.instruction_pointer = registers.rip;
   info.stack_pointer = registers.rsp;
   size_t bytes = offsetof(ptrace_syscall_info, entry);
-  bool at_call = task.trace.info != nullptr && task.trace.info->si_code == (SIGTRAP | 0x80);
-  if (at_call && task.trace.message == PTRACE_EVENTMSG_SYSCALL_ENTRY) {
-    info.op = PTRACE_SYSCALL_INFO_ENTRY;
+  info.op = syscall_stop(task);
+  if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
     info.entry.nr = registers.orig_rax;
     const uint64_t arguments[] = {registers.rdi, registers.rsi, registers.rdx,
                                   registers.r10, registers.r8,  registers.r9};
     memcpy(info.entry.args, arguments, sizeof(arguments));
     bytes = offsetof(ptrace_syscall_info, entry) + sizeof(info.entry);
-  } else if (at_call) {
-    info.op = PTRACE_SYSCALL_INFO_EXIT;
+  } else if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
     info.exit.rval = static_cast<int64_t>(registers.rax);
     info.exit.is_error = info.exit.rval < 0 && info.exit.rval >= -4095;
     bytes = offsetof(ptrace_syscall_info, exit.is_error) + 1;
   }
   return copy_to_user(out, &info, min(bytes, size)) ? static_cast<long>(bytes) : -EFAULT;
+}
+
+void set_register_at(Task& task, size_t offset, uint64_t value) {
+  set_register(task, offset / sizeof(uint64_t), value);
+}
+
+// PTRACE_SET_SYSCALL_INFO (6.16): number and arguments, or the result. Where it is and who it is stays as it
+// is.
+long set_syscall_info(Task& task, uint64_t size, UserAddress in) {
+  ptrace_syscall_info info;
+  if (size < sizeof(info)) return -EINVAL;
+  if (!get_user(info, in)) return -EFAULT;
+  if (info.pad[0] | info.pad[1] | info.pad[2]) return -EINVAL;  // reserved, flags
+  if (info.op != syscall_stop(task)) return -EINVAL;
+  if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+    set_register_at(task, offsetof(UserRegisters, rax), static_cast<uint64_t>(info.exit.rval));
+    return 0;
+  }
+  if (info.op != PTRACE_SYSCALL_INFO_ENTRY) return -EINVAL;
+  auto number = static_cast<int64_t>(info.entry.nr);
+  if (number != static_cast<int32_t>(number)) return -ERANGE;
+  set_register_at(task, offsetof(UserRegisters, orig_rax), info.entry.nr);
+  if (number == -1) return 0;  // no call, no arguments
+  constexpr size_t kArguments[] = {offsetof(UserRegisters, rdi), offsetof(UserRegisters, rsi),
+                                   offsetof(UserRegisters, rdx), offsetof(UserRegisters, r10),
+                                   offsetof(UserRegisters, r8),  offsetof(UserRegisters, r9)};
+  for (size_t i = 0; i < 6; ++i) set_register_at(task, kArguments[i], info.entry.args[i]);
+  return 0;
 }
 
 long request_of_stopped(int request, Task& task, uint64_t address, uint64_t data) {
@@ -295,6 +357,12 @@ long request_of_stopped(int request, Task& task, uint64_t address, uint64_t data
       return set_mask(task, address, data);
     case PTRACE_GET_SYSCALL_INFO:
       return syscall_info(task, address, data);
+    case kSetSyscallInfo:
+      return set_syscall_info(task, address, data);
+    case PTRACE_PEEKSIGINFO:
+      return peek_infos(task, address, data);
+    case PTRACE_ARCH_PRCTL:
+      return arch_prctl(task, static_cast<int>(data), address);
   }
   log_unimplemented(__NR_ptrace, "this request");
   return -EIO;

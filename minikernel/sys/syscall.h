@@ -199,6 +199,7 @@ long sys_set_tid_address(UserAddress address);
 long sys_set_robust_list(UserAddress head, uint64_t size);
 long sys_get_robust_list(int pid, UserAddress head, UserAddress size);
 long sys_arch_prctl(int option, uint64_t address);
+long arch_prctl(Task& task, int option, uint64_t address);  // of the running task, or of one that has stopped
 long sys_prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 // credentials.cpp
 long sys_getuid();
