@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -74,6 +75,12 @@ __attribute__((format(printf, 1, 2))) static inline void say(const char* format,
     CHECK((long long)(call) == -1); \
     CHECK_EQUAL(errno, error);      \
   } while (0)
+
+// Not so on a Linux, which may be older than what is tested.
+static inline bool on_minikernel(void) {
+  struct utsname name;
+  return uname(&name) == 0 && strstr(name.release, "minikernel") != NULL;
+}
 
 // The compiler must neither remove nor merge these.
 static inline uint8_t read_byte(const volatile void* address) { return *(const volatile uint8_t*)address; }
