@@ -2,8 +2,6 @@
 //
 // mremap in all its forms: in place and moved, over other mappings, leaving the old area behind, and a second
 // mapping of shared pages.
-#include <sys/utsname.h>
-
 #include "areas.h"
 
 static const int kTo = MREMAP_MAYMOVE | MREMAP_FIXED;
@@ -90,18 +88,18 @@ static void moved_to(void) {
   say("moved to a place");
 }
 
-static bool older_linux_than(int minor_of_6) {
+// Linux before 6.17 moves one area.
+static bool moves_one_only(void) {
   struct utsname name;
   int major, minor;
   CHECK(uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2);
-  bool older = major < 6 || (major == 6 && minor < minor_of_6);
-  return older && strstr(name.release, "minikernel") == NULL;
+  return !on_minikernel() && (major < 6 || (major == 6 && minor < 17));
 }
 
 // Areas of different rights move together, and the holes between them.
 static void several(void) {
   say("several areas");
-  if (older_linux_than(17)) return;
+  if (moves_one_only()) return;
   char* memory = map_apart(8, kReadWrite, kAnonymous);
   char* target = map_apart(10, PROT_READ, kAnonymous);
   fill_pages(memory, 8);
