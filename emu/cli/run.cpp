@@ -234,6 +234,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
     log.on_tracepoint({}, record);
     tap.on_tracepoint({}, record);
   }
+  if (!options.from.empty()) tap.mark(machine, trace_abi::CpuMark::kBegins);
 
   catch_signals();
   const auto stands = [&] {
@@ -246,6 +247,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
       run_machine(machine, options, ends.console, [&] { return snapshots->next(); }, stands);
   int status = exit_status(outcome, machine, subject->image.kernel);
   spdlog::info("{} instructions", machine.icount());
+  tap.mark(machine, trace_abi::CpuMark::kEnds);
   tap.finish();
   stats.ended_at(machine.icount());
   if (*recorder) {
@@ -259,6 +261,8 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   if (options.stats) {
     const auto format = options.stats_format == "json" ? trace::Format::kJson : trace::Format::kTable;
     trace::print_stats(std::cerr, format, stats, true);
+    if (!std::cerr)
+      status = report({ErrorKind::kHost, "the sums of --stats cannot be written to standard error"});
   }
   return status;
 }

@@ -59,6 +59,9 @@ std::string text_of(const trace::Tracepoint& point) {
       return fmt::format("signal {} for pid {}, si_addr 0x{:x}", args[1], args[0], args[3]);
     case TraceType::kVmStat:
       return fmt::format("the kernel counted {}: {}", text, args[0]);
+    case TraceType::kCpuMark:
+      return args[0] == static_cast<uint64_t>(trace_abi::CpuMark::kBegins) ? "recording begins"
+                                                                           : "recording ends";
   }
   return fmt::format("tracepoint {}", record.type);
 }

@@ -39,6 +39,7 @@ class MachineImpl final : public Machine, public ApicBus {
   Position position() const override { return core_.position(); }
   unsigned current_cpu() const override { return current_; }
   uint32_t pid(unsigned cpu) const override { return vcpus_[cpu]->pid(); }
+  Moment moment(unsigned cpu) override { return vcpus_[cpu]->moment(); }
   const MachineConfig& config() const override { return core_.config; }
   const Ram& ram() const override { return core_.ram; }
   const x86::Tlb& tlb(unsigned cpu) const override { return vcpus_[cpu]->tlb(); }

@@ -82,6 +82,7 @@ class Machine {
   virtual std::string describe() = 0;                 // registers and position of every CPU, several lines
   virtual unsigned current_cpu() const = 0;           // whose turn it is
   virtual uint32_t pid(unsigned cpu) const = 0;       // as in Moment
+  virtual Moment moment(unsigned cpu) = 0;            // as of now
   virtual const MachineConfig& config() const = 0;
   virtual const Ram& ram() const = 0;
   virtual const x86::Tlb& tlb(unsigned cpu) const = 0;

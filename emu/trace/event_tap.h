@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "machine/machine.h"
 #include "trace/event.h"
 
 namespace mmuscope::trace {
@@ -15,6 +16,14 @@ class EventTap final : public MachineObserver {
   bool empty() const { return sinks_.empty(); }
   // The next event is number `count` + 1.
   void count_from(uint64_t count) { event_.seq = count; }
+  // Where each CPU stands, and whom it runs.
+  void mark(Machine& machine, trace_abi::CpuMark mark) {
+    trace_abi::TraceRecord record{};
+    record.abi_version = trace_abi::kTraceAbiVersion;
+    record.type = static_cast<uint16_t>(trace_abi::TraceType::kCpuMark);
+    record.args[0] = static_cast<uint64_t>(mark);
+    for (unsigned cpu = 0; cpu < machine.cpu_count(); ++cpu) on_tracepoint(machine.moment(cpu), record);
+  }
   void finish() {
     for (EventSink* sink : sinks_) sink->finish();
   }

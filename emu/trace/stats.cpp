@@ -42,7 +42,8 @@ Stats::Stats(std::set<uint32_t> pids)
 
 void Stats::put(const Event& event) {
   ++events_;
-  total_.instructions = event.moment.icount;
+  if (begins_recording(event)) began_ = event.moment.icount;
+  total_.instructions = event.moment.icount - began_;
   if (event.as<TlbInsert>() != nullptr) ++total_.tlb_inserts;
   if (event.as<TlbRemove>() != nullptr) ++total_.tlb_removals;
   if (event.as<TlbFlush>() != nullptr) ++total_.tlb_flushes;

@@ -53,7 +53,7 @@ class Stats final : public EventSink {
   void put(const Event& event) override;
   void finish() override;
   // The run went on after its last event, up to `icount`.
-  void ended_at(uint64_t icount) { total_.instructions = icount; }
+  void ended_at(uint64_t icount) { total_.instructions = icount - began_; }
 
   // Valid after finish(). Keys: FaultOutcome (0: none was told), system call number.
   const std::map<uint64_t, Tally>& faults() const { return faults_; }
@@ -66,9 +66,9 @@ class Stats final : public EventSink {
   const std::vector<WatchCounts>& watched() const { return total_watched_; }
   // What the kernel itself counted, in its order; empty when the run did not come to its end.
   const std::vector<std::pair<std::string, uint64_t>>& kernel_counters() const { return kernel_counters_; }
-  const Work& total() const {
-    return total_;
-  }  // instructions: all CPUs; up to the last event, unless ended_at() said more
+  // Instructions: of all CPUs, from where the recording begins up to the last event, unless ended_at() said
+  // more. The tasks add up to them when the events end with marks (CpuMark).
+  const Work& total() const { return total_; }
   uint64_t events() const { return events_; }
 
  private:
@@ -97,6 +97,7 @@ class Stats final : public EventSink {
   std::vector<std::pair<std::string, uint64_t>> kernel_counters_;
   Work total_;
   uint64_t events_ = 0;
+  uint64_t began_ = 0;  // icount
 };
 
 }  // namespace mmuscope::trace

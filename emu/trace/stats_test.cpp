@@ -167,6 +167,39 @@ TEST(Stats, AThreadThatExecutesLeavesItsCallAsTheLeader) {
   EXPECT_EQ(stats.tasks().at(7).program, "/bin/new");
 }
 
+constexpr uint64_t kBegins = static_cast<uint64_t>(trace_abi::CpuMark::kBegins),
+                   kEnds = static_cast<uint64_t>(trace_abi::CpuMark::kEnds);
+
+// As of a run that goes on from a snapshot: the preface comes first, as boot's.
+TEST(Stats, WhatWasBeforeTheRecordingIsNobodys) {
+  Script script;
+  script.on(0, 0).point(TraceType::kExec, {7, 0}, "/bin/program");
+  script.on(1, 8).step(300).on(0, 7).step(5000).point(TraceType::kCpuMark, {kBegins});
+  script.on(1, 8).point(TraceType::kCpuMark, {kBegins});
+  script.on(0, 7).kernel().step(20).point(TraceType::kSyscallEnter, {39}).on(1, 8).step(4).add(TlbFlush{});
+  Stats stats;
+  feed(stats, script);
+  EXPECT_EQ(stats.total().instructions, 24u);
+  EXPECT_EQ(stats.tasks().at(0).work.instructions, 0u);
+  EXPECT_EQ(stats.tasks().at(7), (TaskSum{"/bin/program", {20, 0, 0, 0}, 0, 1}));
+  EXPECT_EQ(stats.tasks().at(8).work.instructions, 4u);
+  stats.ended_at(5300 + 30);
+  EXPECT_EQ(stats.total().instructions, 30u);
+}
+
+TEST(Stats, WhatIsDoneUpToTheEndIsOfTheTaskThatRuns) {
+  Script script;
+  script.on(0, 0).kernel().step(10).task_switch(7).on(0, 7).step(1000).point(TraceType::kSyscallEnter, {24});
+  script.step(50).on(1, 0).step(3).on(0, 7).point(TraceType::kCpuMark, {kEnds});
+  script.on(1, 0).point(TraceType::kCpuMark, {kEnds});
+  Stats stats;
+  feed(stats, script);
+  EXPECT_EQ(stats.total().instructions, 1063u);
+  EXPECT_EQ(stats.tasks().at(0).work.instructions, 13u);
+  EXPECT_EQ(stats.tasks().at(7).work.instructions, 1050u);
+  EXPECT_EQ(stats.system_calls().at(24).work.instructions, 50u);
+}
+
 TEST(Stats, OnlyTheTasksAskedFor) {
   Script script;
   for (const uint32_t pid : {7, 8, 9}) {

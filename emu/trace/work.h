@@ -48,6 +48,13 @@ inline uint32_t pid_after(const Event& event) {
   return says ? static_cast<uint32_t>(point->record.args[0]) : event.moment.pid;
 }
 
+// Recorded from here on: what the CPU did before is not in the events.
+inline bool begins_recording(const Event& event) {
+  const Tracepoint* point = event.as<Tracepoint>();
+  return point != nullptr && point->type() == trace_abi::TraceType::kCpuMark &&
+         point->record.args[0] == static_cast<uint64_t>(trace_abi::CpuMark::kBegins);
+}
+
 class WorkByTask {
  public:
   // Must see every event, in order, before anything is asked about it.
@@ -55,6 +62,8 @@ class WorkByTask {
     const Moment& moment = event.moment;
     if (moment.cpu >= cpus_.size()) cpus_.resize(moment.cpu + 1u);
     Cpu& cpu = cpus_[moment.cpu];
+    if (begins_recording(event))
+      cpu = {.seen = true, .task = task_id(moment.pid, moment.cpu), .instructions = moment.cpu_instructions};
     if (!cpu.seen) cpu = {.seen = true, .task = task_id(moment.pid, moment.cpu), .instructions = 0};
     // Up to this event the task ran that the CPU was last seen with; a task switch is told by the old one or
     // the new.

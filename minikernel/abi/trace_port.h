@@ -37,6 +37,13 @@ enum class TraceType : uint16_t {
   kSignal = 8,        // args: pid, signal number, si_code, si_addr
   kVmStat =
       9,  // args: value; text: name, as in /proc/vmstat. One for each line, when the last program has ended
+  kCpuMark =
+      10,  // args: CpuMark. No kernel's: whoever records says of each CPU where it stands and runs whom
+};
+
+enum class CpuMark : uint64_t {
+  kBegins = 1,  // the recording begins, in the middle of a run
+  kEnds = 2,    // it ends
 };
 
 enum class WatchKind : uint64_t {
