@@ -67,12 +67,40 @@ void say(const char* text) {
   for (const char* at = text; *at != 0; ++at) uart_put(static_cast<uint8_t>(*at));
 }
 
+// In the log, which somebody who starts programs shows as an error (emu/cli/kernel_log.cpp,
+// tools/run-on-qemu); where nobody keeps one, on the console.
 [[noreturn]] void end_without_program(const char* why, int status) {
-  log("%s", why);
-  say("minikernel: ");
-  say(why);
-  say("\n");
+  log("no first program: %s", why);
+  if (!debug_is_read()) {
+    say("minikernel: ");
+    say(why);
+    say("\n");
+  }
   do_exit(status << 8);
+}
+
+// What execve can end with here, as Linux's perror has it.
+const char* error_text(long error) {
+  switch (error) {
+    case ENOENT:
+      return "No such file or directory";
+    case EACCES:
+      return "Permission denied";
+    case ENOEXEC:
+      return "Exec format error";
+    case ENOTDIR:
+      return "Not a directory";
+    case ELOOP:
+      return "Too many levels of symbolic links";
+    case ENAMETOOLONG:
+      return "File name too long";
+    case E2BIG:
+      return "Argument list too long";
+    case ENOMEM:
+      return "Cannot allocate memory";
+    default:
+      return nullptr;
+  }
 }
 
 // The first task begins here: it becomes the first program.
@@ -97,7 +125,10 @@ void start_init() {
   }
   if (error < 0) {
     char why[BootOptions::kInitSize + 64];
-    format_text(why, sizeof(why), "cannot run %s: error %ld", path, -error);
+    if (const char* text = error_text(-error))
+      format_text(why, sizeof(why), "cannot run %s: %s", path, text);
+    else
+      format_text(why, sizeof(why), "cannot run %s: error %ld", path, -error);
     end_without_program(why, error == -ENOENT ? kExitNotFound : kExitNotExecutable);
   }
   start_fault_injection(options.failing);

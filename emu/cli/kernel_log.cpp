@@ -39,10 +39,20 @@ std::optional<uint64_t> address_at_end(const std::string& line) {
 }  // namespace
 
 void KernelLog::put(const std::string& line) const {
-  if (const auto text = warning(line))
+  if (const auto text = refusal(line))
+    spdlog::error("{}", *text);
+  else if (const auto text = warning(line))
     spdlog::warn("{}", *text);
   else
     spdlog::info("{}", line);
+}
+
+// Longer than a task's name may be, with which other lines begin.
+std::optional<std::string> KernelLog::refusal(const std::string& line) {
+  static constexpr std::string_view kMark = "no first program: ";
+  const std::string text = without_cpu(line);
+  if (!text.starts_with(kMark)) return std::nullopt;
+  return "the kernel: " + text.substr(kMark.size());
 }
 
 std::optional<std::string> KernelLog::warning(const std::string& line) const {

@@ -2,7 +2,8 @@
 //
 // The kernel's own log, a line at a time. What concerns the program's user is a warning: a system call that
 // is not there, memory that ran out, the exception that killed the program (minikernel/sys/table.cpp,
-// proc/exceptions.cpp, proc/signal.cpp log them). Everything else is for the curious (`run -v`).
+// proc/exceptions.cpp, proc/signal.cpp log them). Why there is no program is an error (minikernel/init.cpp).
+// Everything else is for the curious (`run -v`).
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,11 @@ class KernelLog final : public MachineObserver {
   void put(const std::string& line) const;
   // What is said of `line` without being asked; nothing of most lines.
   std::optional<std::string> warning(const std::string& line) const;
+  // Why the kernel runs no program; nothing of other lines.
+  static std::optional<std::string> refusal(const std::string& line);
+
+  // What an address is to the task's program: "main+0x12", or "".
+  std::string describe(uint32_t pid, uint64_t address) const;
 
   void on_tracepoint(const Moment& moment, const trace_abi::TraceRecord& record) override;
 

@@ -37,6 +37,13 @@ TEST(KernelLog, WhatAProgramMissesConcernsItsUser) {
             "hello[1]: out of memory: killed; --memory gives the machine more");
 }
 
+TEST(KernelLog, ThatThereIsNoProgramIsAnError) {
+  EXPECT_EQ(KernelLog::refusal("[cpu0] no first program: cwo=pte: no option of the kernel"),
+            "the kernel: cwo=pte: no option of the kernel");
+  EXPECT_FALSE(KernelLog::refusal("[cpu0] no first progra[1]: out of memory: killed"));
+  EXPECT_FALSE(KernelLog::refusal("[cpu0] init exited with status 2"));
+}
+
 TEST(KernelLog, AnExceptionThatKilledIsPlaced) {
   const std::string line = "[cpu0] hello[1]: killed by SIGSEGV: page fault, write to 0x0, at 0x401012";
   EXPECT_EQ(log_of_a_program(0x400000).warning(line),

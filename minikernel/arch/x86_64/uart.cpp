@@ -42,6 +42,7 @@ void uart_start_reading() { out8(kInterruptEnable, 1); }
 void uart_stop_reading() { out8(kInterruptEnable, 0); }
 
 void debug_put(uint8_t byte) { out8(trace_abi::kDebugConsolePort, byte); }
+bool debug_is_read() { return in8(trace_abi::kDebugConsolePort) == 0xe9; }
 
 void machine_exit(uint32_t status) {
   out32(trace_abi::kDebugExitPort, status);

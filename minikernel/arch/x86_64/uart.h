@@ -18,6 +18,8 @@ void uart_stop_reading();
 
 // A byte for the kernel's log: the debug console, port 0xe9.
 void debug_put(uint8_t byte);
+// There is such a console (Bochs' and QEMU's answer, too).
+bool debug_is_read();
 
 // Ends the machine with a status as abi/trace_port.h describes it; where nothing ends it, halts for good.
 [[noreturn]] void machine_exit(uint32_t status);
