@@ -15,6 +15,7 @@ enum class ErrorKind {
   kUsage = 2,  // what was asked for cannot be done: unknown option, no such file, an unwritable path
   kData = 65,  // EX_DATAERR: a file is there but is not what it should be
   kHost = 71,  // EX_OSERR: the host refuses: out of memory, a library that is too old
+  kInterrupted = 130,
 };
 
 struct Error {

@@ -2,9 +2,11 @@
 //
 // mmuscope matrix: each copy-on-write scenario under each policy, beside what is expected of it.
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -24,6 +26,15 @@ using matrix::Scenario;
 using matrix::Table;
 
 constexpr int kStatusDiffers = 1;
+
+std::atomic<int> interrupted;  // the signal that came
+
+void catch_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int number) { interrupted = number; };
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
 
 struct MatrixOptions {
   MachineOptions machine;
@@ -56,6 +67,7 @@ Expected<std::vector<size_t>> choose(const std::vector<std::string>& asked, size
       found = found || known(i) == word;
       all += (i == 0 ? "" : ", ") + std::string(known(i));
     }
+    if (word.empty()) return fail(ErrorKind::kUsage, fmt::format("no {} named: there are {}", what, all));
     if (!found) return fail(ErrorKind::kUsage, fmt::format("no {} {}: there are {}", what, word, all));
   }
   return chosen;
@@ -134,6 +146,8 @@ Expected<int> run_matrix(const MatrixOptions& options) {
   if (!runs) return std::unexpected(runs.error());
   auto kernel = read_kernel(options.machine);
   if (!kernel) return std::unexpected(kernel.error());
+  const MatrixMachine machine{options.machine, std::move(*kernel), options.append};
+  if (const auto good = check_machine(machine, runs->front()); !good) return std::unexpected(good.error());
 
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
   const auto begins = [&](size_t index) {
@@ -143,8 +157,9 @@ Expected<int> run_matrix(const MatrixOptions& options) {
     std::fflush(stderr);
   };
   const unsigned processors = std::max(1u, std::thread::hardware_concurrency());
-  const auto cells = run_scenarios({options.machine, std::move(*kernel), options.append}, *runs,
-                                   options.jobs != 0 ? options.jobs : processors, begins);
+  catch_signals();
+  const auto cells =
+      run_scenarios(machine, *runs, options.jobs != 0 ? options.jobs : processors, begins, interrupted);
   if (terminal) fmt::print(stderr, "\r\033[K");
   if (!cells) return std::unexpected(cells.error());
   for (size_t i = 0; i < cells->size(); ++i)
@@ -196,6 +211,7 @@ void add_matrix(CLI::App& app, int* status) {
   command->callback([options, status] {
     const auto done = run_matrix(*options);
     *status = done ? *done : report(done.error());
+    if (interrupted != 0) *status = 128 + interrupted;
   });
 }
 

@@ -34,6 +34,7 @@ constexpr size_t kMostNotes = 10;
 struct Remains {
   uint64_t instructions = 0;
   std::string trouble;             // one line; empty: the program ended
+  std::string refusal;             // one line: why the kernel ran no program
   std::vector<std::string> notes;  // lines
   int status = 0;                  // of the program
   std::string console;
@@ -70,7 +71,8 @@ std::string trouble_of(const RunResult& result, const std::string& console, uint
   return "the machine stopped: " + result.report.substr(0, result.report.find('\n'));
 }
 
-Expected<Remains> run_machine(const MatrixMachine& machine, const MatrixRun& run) {
+Expected<std::unique_ptr<Machine>> boot(const MatrixMachine& machine, const MatrixRun& run, ConsoleSink& sink,
+                                        ConsoleSource& source, DebugConsole::LineSink log) {
   const BootOptions boot{.environment = {}, .root = {}, .append = machine.append, .cow = run.policy};
   auto files = make_guest_files(boot, {run.program});
   if (!files) return std::unexpected(files.error());
@@ -79,20 +81,26 @@ Expected<Remains> run_machine(const MatrixMachine& machine, const MatrixRun& run
                         .initramfs = files->initramfs.pack()};
   MachineOptions options = machine.options;
   options.machine.cpus = run.cpus;
+  return make_machine(options, machine.kernel, image, sink, source, std::move(log));
+}
+
+Expected<Remains> run_machine(const MatrixMachine& machine, const MatrixRun& run) {
   Remains remains;
   const KernelLog log(nullptr);
   const auto note = [&](const std::string& line) {
+    if (const auto refusal = log.refusal(line)) remains.refusal = *refusal;
     if (const auto warning = log.warning(line); warning && remains.notes.size() < kMostNotes)
       remains.notes.push_back(*warning);
   };
   StringConsoleSink console;
   StringConsoleSource nothing;
-  auto made = make_machine(options, machine.kernel, image, console, nothing, note);
+  auto made = boot(machine, run, console, nothing, note);
   if (!made) return std::unexpected(made.error());
   const RunResult result = (*made)->run(kMostInstructions);
   remains.instructions = (*made)->icount();
   remains.console = console.text();
   remains.trouble = trouble_of(result, remains.console, remains.instructions);
+  if (remains.trouble.empty()) remains.trouble = remains.refusal;
   remains.status = static_cast<int>(result.exit_value & 0xff);
   return remains;
 }
@@ -108,7 +116,9 @@ Cell judge(Remains remains, unsigned cpus) {
   if (!cell.trouble.empty()) return cell;
   if (!report) {
     cell.trouble = report.error().message;
-    if (const std::string words = last_line(remains.console); !words.empty())
+    // Which may have said it already.
+    if (const std::string words = last_line(remains.console);
+        !words.empty() && !words.starts_with(matrix::kBailOut))
       cell.trouble += "; the guest's last line: " + words;
   } else if (const bool good = report->outcome.verdict == "ok" || report->outcome.verdict == matrix::kSkip;
              remains.status != (good ? 0 : 1)) {
@@ -123,7 +133,7 @@ Cell judge(Remains remains, unsigned cpus) {
 
 std::string pack(const Remains& remains) {
   std::string text = fmt::format("{} {}\n", remains.instructions, remains.status);
-  text += remains.trouble + "\n";
+  text += remains.trouble + "\n" + remains.refusal + "\n";
   for (const std::string& note : remains.notes) text += note + "\n";
   return text + "\n" + remains.console;
 }
@@ -142,6 +152,7 @@ Remains unpack(std::string text) {
   const auto first = std::from_chars(numbers.data(), end, remains.instructions);
   if (first.ptr != end) std::from_chars(first.ptr + 1, end, remains.status);
   remains.trouble = take_line(text);
+  remains.refusal = take_line(text);
   for (std::string note = take_line(text); !note.empty(); note = take_line(text))
     remains.notes.push_back(note);
   remains.console = std::move(text);
@@ -157,6 +168,8 @@ struct Worker {
 
 [[noreturn]] void work(const MatrixMachine& machine, const MatrixRun& run, int pipe) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGTERM, SIG_DFL);
   const auto remains = run_machine(machine, run);
   const std::string text = pack(remains ? *remains : Remains{.trouble = remains.error().message});
   for (size_t done = 0; done < text.size();) {
@@ -191,7 +204,11 @@ bool hear(Worker& worker) {
   return bytes > 0;
 }
 
-Cell finish(Worker& worker, unsigned cpus) {
+// What the options of all machines are, one says.
+constexpr int kRefusedOption = 2;
+
+// kUsage.
+Expected<Cell> finish(Worker& worker, unsigned cpus) {
   ::close(worker.pipe);
   int status = 0;
   while (::waitpid(worker.pid, &status, 0) < 0 && errno == EINTR) {
@@ -199,10 +216,27 @@ Cell finish(Worker& worker, unsigned cpus) {
   Remains remains = unpack(std::move(worker.text));
   if (WIFSIGNALED(status))
     remains.trouble = fmt::format("mmuscope itself died of signal {}", WTERMSIG(status));
+  if (!remains.refusal.empty() && remains.status == kRefusedOption)
+    return fail(ErrorKind::kUsage, remains.refusal);
   return judge(std::move(remains), cpus);
 }
 
+void end(const Worker& worker) {
+  ::kill(worker.pid, SIGKILL);
+  ::close(worker.pipe);
+  while (::waitpid(worker.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
 }  // namespace
+
+Expected<void> check_machine(const MatrixMachine& machine, const MatrixRun& run) {
+  StringConsoleSink console;
+  StringConsoleSource nothing;
+  const auto made = boot(machine, run, console, nothing, nullptr);
+  if (!made) return std::unexpected(made.error());
+  return {};
+}
 
 Cell run_scenario(const MatrixMachine& machine, const MatrixRun& run) {
   auto remains = run_machine(machine, run);
@@ -212,11 +246,19 @@ Cell run_scenario(const MatrixMachine& machine, const MatrixRun& run) {
 }
 
 Expected<std::vector<Cell>> run_scenarios(const MatrixMachine& machine, const std::vector<MatrixRun>& runs,
-                                          unsigned at_once, const std::function<void(size_t)>& begins) {
+                                          unsigned at_once, const std::function<void(size_t)>& begins,
+                                          const std::atomic<int>& stop) {
+  constexpr int kLookMilliseconds = 100;
   std::vector<Cell> cells(runs.size());
+  size_t done = 0;
   std::vector<Worker> workers;
   std::optional<Error> error;
   for (size_t next = 0; !workers.empty() || (next < runs.size() && !error);) {
+    if (stop != 0) {
+      for (const Worker& worker : workers) end(worker);
+      return fail(ErrorKind::kInterrupted,
+                  fmt::format("interrupted: {} of {} machines were done", done, runs.size()));
+    }
     while (!error && next < runs.size() && workers.size() < at_once) {
       begins(next);
       if (auto started = start(machine, runs, next++))
@@ -228,10 +270,16 @@ Expected<std::vector<Cell>> run_scenarios(const MatrixMachine& machine, const st
     polled.reserve(workers.size());
     for (const Worker& worker : workers)
       polled.push_back({.fd = worker.pipe, .events = POLLIN, .revents = 0});
-    if (::poll(polled.data(), polled.size(), -1) < 0) continue;  // EINTR
+    if (::poll(polled.data(), polled.size(), kLookMilliseconds) < 0) continue;  // EINTR
     for (size_t i = workers.size(); i-- > 0;) {
       if (polled[i].revents == 0 || hear(workers[i])) continue;
-      cells[workers[i].index] = finish(workers[i], runs[workers[i].index].cpus);
+      // A worker that the same ^C has killed is not done.
+      if (stop != 0) break;
+      if (auto cell = finish(workers[i], runs[workers[i].index].cpus))
+        cells[workers[i].index] = std::move(*cell);
+      else
+        error = cell.error();
+      ++done;
       workers.erase(workers.begin() + static_cast<ptrdiff_t>(i));
     }
   }

@@ -5,6 +5,7 @@
 // the results do not depend on how many run at once.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -30,9 +31,14 @@ struct MatrixMachine {
 // In this process.
 matrix::Cell run_scenario(const MatrixMachine& machine, const MatrixRun& run);
 
-// In processes. `begins` is called in this one before each. kHost.
+// Whether there is such a machine, as far as that can be told without running it. kUsage, kData, kHost.
+Expected<void> check_machine(const MatrixMachine& machine, const MatrixRun& run);
+
+// In processes. `begins` is called in this one before each; `stop` is looked at all the time, not 0: enough.
+// kUsage when the kernel refuses an option, kHost, kInterrupted.
 Expected<std::vector<matrix::Cell>> run_scenarios(const MatrixMachine& machine,
                                                   const std::vector<MatrixRun>& runs, unsigned at_once,
-                                                  const std::function<void(size_t index)>& begins);
+                                                  const std::function<void(size_t index)>& begins,
+                                                  const std::atomic<int>& stop);
 
 }  // namespace mmuscope::cli

@@ -78,8 +78,9 @@ void explain_differences(std::ostream& out, const Table& table, size_t row) {
   for (const auto& [text, list] : cells) out << list << "\n" << text;
 }
 
-// Reasons stand below the table, each once, with the scenarios it is of.
-void explain_native_skips(std::ostream& out, const Table& table, const char* indent) {
+// Reasons stand below the table, each once, with the scenarios it is of; above them, if there are any,
+// `title`.
+void explain_native_skips(std::ostream& out, const Table& table, const char* title, const char* indent) {
   std::map<std::string, std::string> scenarios;
   for (const Row& row : table.rows) {
     const auto found = table.native->outcomes.find(row.scenario.id);
@@ -87,6 +88,7 @@ void explain_native_skips(std::ostream& out, const Table& table, const char* ind
     std::string& list = scenarios[found->second.reason];
     list += (list.empty() ? "" : ", ") + row.scenario.id;
   }
+  if (!scenarios.empty()) out << title;
   for (const auto& [reason, list] : scenarios) out << indent << list << ": " << reason << "\n";
 }
 
@@ -193,7 +195,7 @@ void print_text(std::ostream& out, const Table& table) {
   out << (differences != 0 ? "; of the others, what was expected follows the !\n" : "\n");
   if (table.native) {
     out << "linux: " << table.native->kernel << "\n";
-    explain_native_skips(out, table, "  skipped ");
+    explain_native_skips(out, table, "", "  skipped ");
   }
   for (size_t row = 0; row < table.rows.size(); ++row) explain_differences(out, table, row);
 }
@@ -223,9 +225,7 @@ void print_markdown(std::ostream& out, const Table& table) {
   }
   out << "\n";
   explain_words(out, table, "* `{}`: {}\n");
-  if (!table.native) return;
-  out << "\nSkipped on Linux:\n\n";
-  explain_native_skips(out, table, "* ");
+  if (table.native) explain_native_skips(out, table, "\nSkipped on Linux:\n\n", "* ");
 }
 
 void print_json(std::ostream& out, const Table& table) {
@@ -235,7 +235,10 @@ void print_json(std::ostream& out, const Table& table) {
       json["cells"].push_back(json_of(table, row, policy));
   if (table.native) {
     json["linux"] = {{"kernel", table.native->kernel}, {"outcomes", Json::object()}};
-    for (const auto& [id, outcome] : table.native->outcomes) json["linux"]["outcomes"][id] = json_of(outcome);
+    for (const Row& row : table.rows)
+      if (const auto found = table.native->outcomes.find(row.scenario.id);
+          found != table.native->outcomes.end())
+        json["linux"]["outcomes"][row.scenario.id] = json_of(found->second);
   }
   out << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
 }

@@ -89,6 +89,17 @@ TEST(Table, LinuxIsAColumnWithReasons) {
   EXPECT_NE(text.find("S03  ? !ok/1   ok          skip   title\n"), std::string::npos) << text;
   EXPECT_NE(text.find("  skipped S03: no pipes\n"), std::string::npos) << text;
   EXPECT_NE(text.find("skip     what the scenario needs is not there"), std::string::npos) << text;
+  EXPECT_NE(text_of(print_markdown, table).find("\nSkipped on Linux:\n\n* S03: no pipes\n"),
+            std::string::npos);
+}
+
+TEST(Table, OfLinuxOnlyWhatTheRowsHave) {
+  Table table = some_table();
+  table.native = NativeResults{"Linux 6", {{"S02", *parse_cell("ok")}, {"S77", {"skip", {}, "no pipes"}}}};
+  EXPECT_EQ(text_of(print_markdown, table).find("Skipped"), std::string::npos);
+  const auto json = nlohmann::json::parse(text_of(print_json, table));
+  EXPECT_EQ(json["linux"]["outcomes"].size(), 1u);
+  EXPECT_TRUE(json["linux"]["outcomes"].contains("S02"));
 }
 
 // Those of Linux, and those that were expected instead, too.

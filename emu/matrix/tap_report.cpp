@@ -29,7 +29,7 @@ class Parser {
  public:
   Expected<void> line(std::string_view text) {
     if (text.ends_with('\r')) text.remove_suffix(1);
-    if (take(text, "Bail out!"))
+    if (take(text, kBailOut))
       return fail(ErrorKind::kData, "it gave up:" + (text.empty() ? " no reason told" : printable(text)));
     if (take(text, "# verdict: ")) return verdict(text);
     if (take(text, "# copies: ")) return copies(text);

@@ -14,6 +14,9 @@
 
 namespace mmuscope::matrix {
 
+// How the line begins by which a program gives up.
+inline constexpr std::string_view kBailOut = "Bail out!";
+
 struct TapReport {
   Outcome outcome;
   std::vector<std::string> failed;  // the lines that say "not ok"
