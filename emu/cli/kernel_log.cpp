@@ -62,12 +62,16 @@ std::optional<std::string> KernelLog::warning(const std::string& line) const {
   if (line.find(kKilled) == std::string::npos) return std::nullopt;
   std::string text = without_cpu(line);
   const auto rip = address_at_end(line);
-  const auto program = programs_.programs().find(killed_task(line));
-  if (!rip || !symbols_ || program == programs_.programs().end()) return text;
-  const auto& [path, bias] = program->second;
-  if (const std::string symbol = symbols_(path).describe(*rip - bias); !symbol.empty())
+  if (const std::string symbol = rip ? describe(killed_task(line), *rip) : ""; !symbol.empty())
     text += fmt::format(" ({})", symbol);
   return text;
+}
+
+std::string KernelLog::describe(uint32_t pid, uint64_t address) const {
+  const auto program = programs_.programs().find(pid);
+  if (!symbols_ || program == programs_.programs().end()) return {};
+  const auto& [path, bias] = program->second;
+  return symbols_(path).describe(address - bias);
 }
 
 void KernelLog::on_tracepoint(const Moment& moment, const trace_abi::TraceRecord& record) {

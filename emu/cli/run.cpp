@@ -107,7 +107,12 @@ Outcome run_machine(Machine& machine, const RunOptions& options, FdConsoleSink& 
 }
 
 // Says how it ended, where that is not plain from the program's own output.
-int exit_status(const Outcome& outcome, Machine& machine, std::span<const uint8_t> kernel) {
+int exit_status(const Outcome& outcome, Machine& machine, std::span<const uint8_t> kernel,
+                const KernelLog& log) {
+  const auto tasks = [&] {
+    return task_report(machine, kernel,
+                       [&log](uint32_t pid, uint64_t address) { return log.describe(pid, address); });
+  };
   const RunResult& result = outcome.result;
   switch (result.reason) {
     case EndReason::kExit:
@@ -123,7 +128,7 @@ int exit_status(const Outcome& outcome, Machine& machine, std::span<const uint8_
     case EndReason::kRunning:
       if (outcome.limit_reached) {
         spdlog::error("stopped at --max-instructions {}\n{}{}", machine.icount(), machine.describe(),
-                      task_report(machine, kernel));
+                      tasks());
         return kStatusLimit;
       }
       if (interrupted == 0) return 0;  // the console failed, which the caller reports
@@ -133,7 +138,7 @@ int exit_status(const Outcome& outcome, Machine& machine, std::span<const uint8_
     case EndReason::kDeadlock:
     case EndReason::kInternal:
       spdlog::error("the machine stopped after {} instructions\n{}{}", machine.icount(), result.report,
-                    result.reason == EndReason::kDeadlock ? task_report(machine, kernel) : "");
+                    result.reason == EndReason::kDeadlock ? tasks() : "");
       return kStatusFailed;
   }
   return kStatusFailed;
@@ -245,7 +250,7 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   };
   const Outcome outcome =
       run_machine(machine, options, ends.console, [&] { return snapshots->next(); }, stands);
-  int status = exit_status(outcome, machine, subject->image.kernel);
+  int status = exit_status(outcome, machine, subject->image.kernel, log);
   spdlog::info("{} instructions", machine.icount());
   tap.mark(machine, trace_abi::CpuMark::kEnds);
   tap.finish();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -11,7 +12,11 @@
 
 namespace mmuscope::cli {
 
-// Lines, or "" when the kernel is none that tells: without debug information, or not minikernel.
-std::string task_report(Machine& machine, std::span<const uint8_t> kernel);
+// What an address is to a task's program: "main+0x12", or "".
+using PlaceName = std::function<std::string(uint32_t pid, uint64_t address)>;
+
+// Lines, and for those that sleep which system call that is in and where it was called; "" when the kernel is
+// none that tells: without debug information, or not minikernel.
+std::string task_report(Machine& machine, std::span<const uint8_t> kernel, const PlaceName& name);
 
 }  // namespace mmuscope::cli

@@ -248,6 +248,20 @@ Expected<TaskView> KernelView::task(int32_t pid) const {
   return *found;
 }
 
+// The frame of the program's registers is the first thing on a kernel stack (arch/x86_64/entry.S).
+Expected<ProgramPlace> KernelView::place(const TaskView& task) const {
+  constexpr uint64_t kFrameBytes = 22 * 8, kSyscallVector = 256;
+  Reading reading(*this);
+  const uint64_t stack = task.mm != 0 ? reading.number("mk::Task", task.address, "kernel_stack") : 0;
+  if (!reading.failed() && stack == 0)
+    return fail(ErrorKind::kUsage, fmt::format("task {} runs no program", task.pid));
+  ProgramPlace place{.rip = reading.number("mk::TrapFrame", stack - kFrameBytes, "rip"), .system_call = {}};
+  if (reading.number("mk::TrapFrame", stack - kFrameBytes, "vector") == kSyscallVector)
+    place.system_call = reading.number("mk::TrapFrame", stack - kFrameBytes, "error_code");
+  if (reading.failed()) return reading.error();
+  return place;
+}
+
 std::string KernelView::path_of(Reading& reading, uint64_t dentry) const {
   std::string path;
   for (int depth = 0; dentry != 0 && depth < kDeepestPath && !reading.failed(); ++depth) {

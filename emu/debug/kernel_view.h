@@ -2,10 +2,10 @@
 //
 // minikernel's own data, read from guest memory: tasks, areas, frames. Where things lie comes from the
 // kernel's debug information (kernel_types.h); what is known here are the names in minikernel/proc/task.h,
-// proc/process.h, proc/process.cpp, mm/address_space.h, mm/vma.h, mm/frame_allocator.cpp, mm/frame_table.*,
-// mm/cow/cow.cpp, fs/dentry.h and arch/x86_64/percpu.h. The kernel may stand anywhere, in the middle of a
-// change too: what is read may be torn, loops end, and a pointer that leads nowhere is an error that names
-// it.
+// proc/process.h, proc/process.cpp, arch/x86_64/trap_frame.h, mm/address_space.h, mm/vma.h,
+// mm/frame_allocator.cpp, mm/frame_table.*, mm/cow/cow.cpp, fs/dentry.h and arch/x86_64/percpu.h. The kernel
+// may stand anywhere, in the middle of a change too: what is read may be torn, loops end, and a pointer that
+// leads nowhere is an error that names it.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,12 @@ struct TaskView {
   uint64_t minor_faults = 0;
   TaskState state = TaskState::kRunning;
   unsigned cpu = 0;  // that runs it, or ran it last
+};
+
+// Where a task that does not run has left its program.
+struct ProgramPlace {
+  uint64_t rip = 0;                     // behind the SYSCALL instruction, when it is in a call
+  std::optional<uint64_t> system_call;  // its number
 };
 
 struct TaskList {
@@ -94,6 +100,8 @@ class KernelView {
   // All that the kernel's list names or a CPU runs. An error when not one can be read.
   Expected<TaskList> tasks() const;
   Expected<TaskView> task(int32_t pid) const;
+  // Of a task that sleeps or waits for a CPU. kUsage for one that has no program.
+  Expected<ProgramPlace> place(const TaskView& task) const;
   Expected<SpaceView> space(const TaskView& task) const;
   // RLIMIT_`resource` of <asm/resource.h>, the soft one.
   Expected<uint64_t> limit(const TaskView& task, unsigned resource) const;

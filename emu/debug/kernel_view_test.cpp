@@ -125,6 +125,21 @@ TEST(KernelView, TasksOfAllProcesses) {
   EXPECT_FALSE(seen.view.limit(*seen.view.task(7), 16));
 }
 
+TEST(KernelView, WhereATaskHasLeftItsProgram) {
+  Seen seen;
+  const uint64_t sleeper = seen.add_task(seen.process, 4, "sleeper", seen.mm);
+  EXPECT_FALSE(seen.view.place(*seen.view.task(4)));
+  const uint64_t stack = seen.memory(4096) + 4096, frame = stack - 22 * 8;
+  seen.set("mk::Task", sleeper, "kernel_stack", stack);
+  seen.set("mk::TrapFrame", frame, "rip", 0x401012);
+  seen.set("mk::TrapFrame", frame, "vector", 14);
+  EXPECT_EQ(seen.view.place(*seen.view.task(4))->rip, 0x401012u);
+  EXPECT_FALSE(seen.view.place(*seen.view.task(4))->system_call);
+  seen.set("mk::TrapFrame", frame, "vector", 256);
+  seen.set("mk::TrapFrame", frame, "error_code", 61);
+  EXPECT_EQ(seen.view.place(*seen.view.task(4))->system_call, 61u);
+}
+
 // What a CPU runs is told whatever the list is like, and the other way round.
 TEST(KernelView, AListThatIsTornStillTellsWhatItCan) {
   Seen seen;

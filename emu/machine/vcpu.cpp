@@ -285,7 +285,9 @@ std::string Vcpu::describe() {
                   now.wait_for_sipi ? " waiting for SIPI"
                   : now.halted      ? " halted"
                                     : "");
-  if (now.wait_for_sipi) return text;
+  // Of a CPU that idles nothing more is of interest.
+  const bool idles = now.halted && (now.rflags & x86::rflags::kIf) != 0;
+  if (now.wait_for_sipi || idles) return text;
   for (unsigned i = 0; i < 16; ++i)
     text += fmt::format("  {} {:016x}{}", kNames[i], now.gpr[i], i % 4 == 3 ? "\n" : "");
   text += fmt::format("  cr0 {:x} cr2 {:016x} cr3 {:016x} cr4 {:x} efer {:x}\n", now.cr0, now.cr2, now.cr3,
