@@ -95,13 +95,18 @@ Expected<GuestFiles> make_guest_files(const BootOptions& options,
                                       const std::vector<std::string>& command_and_arguments) {
   const std::string& program = command_and_arguments[0];
   auto bytes = read_file(program);
-  if (!bytes) return std::unexpected(bytes.error());
+  if (!bytes) {
+    std::error_code ignored;
+    const bool bare = program.find('/') == std::string::npos && !std::filesystem::exists(program, ignored);
+    return fail(bytes.error().kind, bytes.error().message + (bare ? "; PATH is not searched" : ""));
+  }
   if (auto good = check_guest_program(*bytes, program); !good) return std::unexpected(good.error());
   auto environment = environment_of(options);
   if (!environment) return std::unexpected(environment.error());
   GuestFiles files;
   if (!options.root.empty())
-    if (auto added = files.initramfs.add_tree(options.root); !added) return std::unexpected(added.error());
+    if (auto added = files.initramfs.add_tree(options.root); !added)
+      return fail(added.error().kind, "--root: " + added.error().message);
   const std::string path = guest_path(program);
   std::vector<std::string> arguments = command_and_arguments;
   arguments[0] = path;

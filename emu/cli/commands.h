@@ -3,7 +3,7 @@
 // The subcommands: each adds itself to the application, and when it is the one that was called sets *status
 // to what the program exits with. Statuses: 0; the guest's own (run); 2 for what cannot be done as asked, 65
 // for bad data, 70 when the guest's kernel or the emulator failed, 71 when the host did, 124 at
-// --max-instructions, 130 after an interrupt.
+// --max-instructions, 128 and the signal that interrupted.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -14,7 +14,6 @@ namespace mmuscope::cli {
 
 inline constexpr int kStatusFailed = 70;
 inline constexpr int kStatusLimit = 124;
-inline constexpr int kStatusInterrupted = 130;
 
 void add_run(CLI::App& app, int* status);
 void add_gdb(CLI::App& app, int* status);

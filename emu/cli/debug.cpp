@@ -14,6 +14,7 @@
 
 #include "cli/commands.h"
 #include "cli/debug_session.h"
+#include "cli/help.h"
 #include "cli/option_values.h"
 #include "debug/repl/line_editor.h"
 #include "debug/repl/repl.h"
@@ -125,15 +126,14 @@ Expected<int> debug(const BuiltInOptions& options, const CLI::App& command) {
 
 void add_debug(CLI::App& app, int* status) {
   auto options = std::make_shared<BuiltInOptions>();
-  CLI::App* command = app.add_subcommand(
-      "debug",
-      "Debug a program and its kernel, both ways in time: mmuscope debug [OPTIONS] PROGRAM [ARGUMENT...]");
+  CLI::App* command =
+      app.add_subcommand("debug", "Debug a program and its kernel, both ways in time, without gdb");
+  command->formatter(std::make_shared<HelpFormatter>(std::vector<std::string>{"PROGRAM [ARGUMENT...]"}));
   command->add_option("-x,--command", options->scripts, "Run the debugger's commands in a file first")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  command->add_option("-e", options->commands, "Written -ex COMMAND: run one command, after the files")
-      ->type_name("x COMMAND")
-      ->allow_extra_args(false);
+  command->add_option("-e", options->commands)->allow_extra_args(false)->group("");
+  command->footer("-ex COMMAND runs one of the debugger's commands, after the files; several times.");
   command->add_flag("--batch", options->batch, "End after the files and commands");
   options->debug.add_to(*command);
   command->callback([options, command, status] {

@@ -24,17 +24,19 @@ Expected<trace::FaultFilter> make_filter(const FaultOptions& options) {
   trace::FaultFilter filter;
   filter.pids.insert(options.pids.begin(), options.pids.end());
   for (const std::string& name : options.outcomes) {
-    std::string known = "none";
-    bool found = name == known;
+    std::string known;
+    bool found = name == "none";
     if (found) filter.outcomes.insert(0);
     for (uint64_t i = 1; !found; ++i) {
       const std::string candidate = fault_outcome_name(static_cast<trace_abi::FaultOutcome>(i));
       if (candidate == "unknown") break;
-      known += ", " + candidate;
+      known += candidate + ", ";
       found = candidate == name;
       if (found) filter.outcomes.insert(i);
     }
-    if (!found) return fail(ErrorKind::kUsage, fmt::format("--outcome {}: is none of {}", name, known));
+    if (!found)
+      return fail(ErrorKind::kUsage,
+                  fmt::format("--outcome {}: there is no such outcome; there are {}none", name, known));
   }
   const auto range = parse_address_range(options.addresses);
   if (!range) return std::unexpected(range.error());

@@ -15,6 +15,7 @@
 
 #include "cli/commands.h"
 #include "cli/debug_session.h"
+#include "cli/help.h"
 #include "cli/option_values.h"
 #include "debug/gdb/server.h"
 
@@ -31,7 +32,12 @@ struct GdbOptions {
 
 Server* served = nullptr;  // for the signal handler
 
-void stop_serving(int) { served->stop(); }
+volatile sig_atomic_t stopped_by = 0;
+
+void stop_serving(int signal) {
+  stopped_by = signal;
+  served->stop();
+}
 
 // While one lives, SIGINT and SIGTERM end serve().
 class SignalsStop {
@@ -102,7 +108,7 @@ Expected<int> serve(DebugSession& session, const std::string& where) {
       (*server)->serve(session.target(), session_options(session), Server::Clients::kUntilKilled);
   session.flush_console();
   if (!ending) return std::unexpected(ending.error());
-  return *ending == Server::Ending::kStopped ? kStatusInterrupted : 0;
+  return *ending == Server::Ending::kStopped ? 128 + stopped_by : 0;
 }
 
 // A folder for the socket, gone with it.
@@ -174,8 +180,8 @@ Expected<int> gdb(GdbOptions& options, const CLI::App& command) {
 
 void add_gdb(CLI::App& app, int* status) {
   auto options = std::make_shared<GdbOptions>();
-  CLI::App* command = app.add_subcommand(
-      "gdb", "Serve a machine to gdb, backward steps included: mmuscope gdb [OPTIONS] PROGRAM [ARGUMENT...]");
+  CLI::App* command = app.add_subcommand("gdb", "Serve a machine to gdb, backward steps included");
+  command->formatter(std::make_shared<HelpFormatter>(std::vector<std::string>{"PROGRAM [ARGUMENT...]"}));
   auto* listen =
       command
           ->add_option("--listen", options->listen,

@@ -11,6 +11,7 @@
 
 #include "cli/boot_options.h"
 #include "cli/commands.h"
+#include "cli/help.h"
 
 namespace mmuscope::cli {
 
@@ -41,9 +42,11 @@ void set_up_log() {
 // What CLI11 says of a command line that it does not take, in the words of this program.
 Error bad_command_line(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
-  if (!chosen.empty())
-    return {ErrorKind::kUsage,
-            fmt::format("{} (see mmuscope {} --help)", error.what(), chosen[0]->get_name())};
+  if (!chosen.empty()) {
+    std::string what = error.what();
+    if (what.starts_with("The ")) what[0] = 't';
+    return {ErrorKind::kUsage, fmt::format("{} (see mmuscope {} --help)", what, chosen[0]->get_name())};
+  }
   const std::vector<std::string> words = app.remaining();
   if (words.empty()) return {ErrorKind::kUsage, "no subcommand named: see mmuscope --help"};
   const char* what = words[0].starts_with("-") ? "option" : "subcommand";
@@ -59,7 +62,9 @@ int finished(int status) {
 int main_of(int argc, char** argv) {
   CLI::App app(
       "mmuscope runs static Linux programs on a small kernel in a machine whose MMU it owns,\n"
-      "and shows what the page tables, the TLBs and the page-fault handler did.");
+      "and shows what the page tables, the TLBs and the page-fault handler did.",
+      "mmuscope");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", "mmuscope " MMUSCOPE_VERSION);
   app.require_subcommand(1);
   int status = 0;

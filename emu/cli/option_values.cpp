@@ -79,7 +79,8 @@ CLI::Validator memory_size() {
 CLI::Validator byte_size() {
   const auto judge = [](std::string& text) -> std::string {
     const auto bytes = parse_size(text);
-    if (!bytes) return fmt::format("'{}' is not a size: a number, with K, M or G", text);
+    if (!bytes || *bytes < uint64_t{1} << 20)
+      return fmt::format("'{}' is not a size from 1M on: a number, with K, M or G", text);
     text = fmt::to_string(*bytes);
     return {};
   };
@@ -102,6 +103,15 @@ Expected<AddressRange> parse_address_range(const std::string& text) {
   const uint64_t end = text[separator] == '+' ? first + second : second;
   if (end <= first) return fail(ErrorKind::kUsage, fmt::format("--address {}: is an empty range", text));
   return AddressRange{.first = first, .last = end - 1};
+}
+
+CLI::Validator table_or(const std::string& json_name) {
+  const auto judge = [json_name](std::string& text) -> std::string {
+    if (text == "table" || text == json_name) return {};
+    const char* json = json_name == "json" ? "one object" : "an object a line";
+    return fmt::format("'{}' is neither table nor {}, {}", text, json_name, json);
+  };
+  return CLI::Validator(judge, "");
 }
 
 CLI::Validator not_empty() {

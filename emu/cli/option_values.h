@@ -19,11 +19,14 @@ CLI::Validator whole_number(uint64_t first = 0, uint64_t last = std::numeric_lim
 // With K, M or G; a size that Ram::create takes. In bytes afterwards.
 CLI::Validator memory_size();
 
-// With K, M or G. In bytes afterwards.
+// With K, M or G, 1M or more. In bytes afterwards.
 CLI::Validator byte_size();
 
 // For CLI::Option::check: an empty name is a shell variable that was not set, not a wish for the default.
 CLI::Validator not_empty();
+
+// For CLI::Option::check: a form of output, of which one is JSON by one name or the other.
+CLI::Validator table_or(const std::string& json_name);
 
 struct AddressRange {
   uint64_t first = 0, last = ~uint64_t{0};  // both included

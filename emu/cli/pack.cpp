@@ -6,6 +6,7 @@
 #include "cli/boot_options.h"
 #include "cli/commands.h"
 #include "cli/files.h"
+#include "cli/help.h"
 #include "cli/option_values.h"
 
 namespace mmuscope::cli {
@@ -33,8 +34,9 @@ Expected<void> pack(const PackOptions& options, const CLI::App& command) {
 
 void add_pack(CLI::App& app, int* status) {
   auto options = std::make_shared<PackOptions>();
-  CLI::App* command = app.add_subcommand(
-      "pack", "Write what `run` would boot: mmuscope pack [OPTIONS] --output DIR PROGRAM [ARGUMENT...]");
+  CLI::App* command = app.add_subcommand("pack", "Write what `run` would boot, for another machine");
+  command->formatter(
+      std::make_shared<HelpFormatter>(std::vector<std::string>{"--output DIR PROGRAM [ARGUMENT...]"}));
   command->add_option("--output", options->output, "Folder for initramfs.cpio and cmdline")
       ->type_name("DIR")
       ->check(not_empty())

@@ -18,6 +18,7 @@
 #include "abi/trace_port.h"
 #include "cli/boot_options.h"
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/kernel_log.h"
 #include "cli/machine_options.h"
 #include "cli/option_values.h"
@@ -276,10 +277,10 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
 
 void add_run(CLI::App& app, int* status) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App* command = app.add_subcommand("run",
-                                         "Run a static Linux program on minikernel: mmuscope run [OPTIONS] "
-                                         "PROGRAM [ARGUMENT...], or go on from a"
-                                         " snapshot: mmuscope run --from FILE [OPTIONS]");
+  CLI::App* command =
+      app.add_subcommand("run", "Run a static Linux program on minikernel, or go on from a snapshot");
+  command->formatter(
+      std::make_shared<HelpFormatter>(std::vector<std::string>{"PROGRAM [ARGUMENT...]", "--from FILE"}));
   options->machine.add_to(*command);
   command->add_option("--trace", options->trace, "Record every fault, TLB event and tracepoint")
       ->type_name("FILE")

@@ -6,12 +6,15 @@
 #include <iostream>
 #include <memory>
 
+#include "cli/option_values.h"
+
 namespace mmuscope::cli {
 
 void TraceInput::add_to(CLI::App& command, const std::string& json_name) {
   command.add_option("TRACE", path, "A file that `run --trace` made; - reads standard input")->required();
   command.add_option("--format", format_name, "table or " + json_name + " [table]")
-      ->check(CLI::IsMember(std::vector<std::string>{"table", json_name}));
+      ->type_name("FORMAT")
+      ->check(table_or(json_name));
 }
 
 Expected<trace::Reader> TraceInput::open() const {
