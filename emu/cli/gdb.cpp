@@ -125,6 +125,7 @@ struct SocketFolder {
 // gdb takes the terminal, and what ^C means: it asks us to stop over the socket.
 Expected<pid_t> start_gdb(const std::vector<std::string>& words) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawnattr_t attributes;
