@@ -397,8 +397,12 @@ static void eventfd_is_told(void) {
 
 int main(void) {
   static const struct RingTest tests[] = {
-      {setup_errors, "setup and errors: ok"}, {mappings, "mappings: ok"},     {nops, "nops: ok"},
-      {files, "files and links: ok"},         {all_messages, "messages: ok"}, {in_flight, "in flight: ok"},
+      {setup_errors, "setup and errors: ok"},
+      {mappings, "mappings: ok"},
+      {nops, "nops: ok"},
+      {files, "files and links: ok"},
+      {all_messages, "messages: ok"},
+      {in_flight, "in flight: ok"},
       {waiting, "waiting: ok"},
       {eventfd_is_told, "eventfd: ok"},
   };
