@@ -14,7 +14,7 @@
 namespace mmuscope::cli {
 namespace {
 
-char kHiddenSeparator[] = "\1--";  // nobody's program or option
+char hidden_separator[] = "\1--";  // nobody's program or option
 
 std::vector<uint8_t> terminated(const std::vector<std::string>& strings) {
   std::vector<uint8_t> bytes;
@@ -68,19 +68,19 @@ void BootOptions::add_to(CLI::App& command) {
 void hide_separator(int words, char** word) {
   char** separator =
       std::find_if(word, word + words, [](const char* text) { return !std::strcmp(text, "--"); });
-  if (separator != word + words) *separator = kHiddenSeparator;
+  if (separator != word + words) *separator = hidden_separator;
 }
 
 bool names_no_program(const CLI::App& command) {
   const std::vector<std::string> words = command.remaining();
-  return words.empty() || (words.size() == 1 && words[0] == kHiddenSeparator);
+  return words.empty() || (words.size() == 1 && words[0] == hidden_separator);
 }
 
 Expected<std::vector<std::string>> program_words(const CLI::App& command) {
   std::vector<std::string> words = command.remaining();
-  const bool separated = !words.empty() && words[0] == kHiddenSeparator;
+  const bool separated = !words.empty() && words[0] == hidden_separator;
   if (separated) words.erase(words.begin());
-  std::replace(words.begin(), words.end(), std::string(kHiddenSeparator), std::string("--"));
+  std::replace(words.begin(), words.end(), std::string(hidden_separator), std::string("--"));
   if (separated && !words.empty()) return words;
   if (!words.empty() && words[0].starts_with("-") && words[0].size() > 1)
     return fail(ErrorKind::kUsage,
