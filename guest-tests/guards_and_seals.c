@@ -31,6 +31,8 @@ static void child_of_guarded(char* memory) {
   CHECK(RAISES(write_byte(memory + 3 * kPage, 1)));
 }
 
+static void child_of_shared(char* memory) { CHECK(RAISES(read_byte(memory))); }
+
 static void guards(void) {
   char* memory = map_apart(8, kReadWrite, kAnonymous);
   fill_pages(memory, 8);
@@ -76,6 +78,7 @@ static void guards(void) {
   CHECK(madvise(target, kPage, kGuardInstall) == 0);
   CHECK(RAISES(read_byte(target)));
   CHECK_EQUAL(caught.signal, SIGSEGV);
+  in_a_child(child_of_shared, target);
   CHECK(madvise(target, kPage, kGuardRemove) == 0);
   CHECK_EQUAL(read_byte(target), 0x7f);
   CHECK(close(fd) == 0);

@@ -215,10 +215,34 @@ static void call_infos(void) {
   say("infos of calls");
 }
 
+static uint8_t behind_gs(void) {
+  uint8_t byte;
+  __asm__ volatile("movb %%gs:0, %0" : "=r"(byte));
+  return byte;
+}
+
+// A selector that is loaded takes its base along, for good.
+static void base_of_a_selector(void) {
+  static uint8_t byte = 42;
+  install_handler(SIGSEGV, catch_and_leave, 0);
+  CHECK(raw_syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, (long)&byte, 0, 0, 0, 0) == 0);
+  CHECK_EQUAL(behind_gs(), 42);
+  __asm__ volatile("mov %0, %%gs" : : "r"(0x2b));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(RAISES(behind_gs()));
+    usleep(1000);
+  }
+  uint64_t base = 1;
+  CHECK(raw_syscall(SYS_arch_prctl, 0x1004 /* ARCH_GET_GS */, (long)&base, 0, 0, 0, 0) == 0);
+  CHECK_EQUAL(base, 0);
+  say("the base of a selector");
+}
+
 int main(void) {
   selectors();
   bases();
   queued_signals();
   call_infos();
+  base_of_a_selector();
   return 0;
 }

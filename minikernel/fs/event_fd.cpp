@@ -27,7 +27,7 @@ class EventFd final : public Inode {
   }
   long write(File& file, uint64_t, UserBuffer buffer) override {
     uint64_t more;
-    if (buffer.size < sizeof(more)) return -EINVAL;
+    if (buffer.size != sizeof(more)) return -EINVAL;
     if (!get_user(more, buffer.address)) return -EFAULT;
     if (more > kMostValue) return -EINVAL;
     long error = wait(file, [&] { return add(more); });
@@ -38,7 +38,7 @@ class EventFd final : public Inode {
   // For a request of io_uring: the same without user memory.
   long write_kernel(File& file, uint64_t, const void* from, size_t bytes) override {
     uint64_t more = 0;
-    if (bytes < sizeof(more)) return -EINVAL;
+    if (bytes != sizeof(more)) return -EINVAL;
     memcpy(&more, from, sizeof(more));
     if (more > kMostValue) return -EINVAL;
     if (long error = wait(file, [&] { return add(more); }); error < 0) return error;

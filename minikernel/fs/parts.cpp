@@ -17,7 +17,8 @@ long UserParts::import(uint64_t vector, uint64_t count) {
     iovec part;
     if (!get_user(part, vector + i * sizeof(part))) return -EFAULT;
     if (static_cast<int64_t>(part.iov_len) < 0) return -EINVAL;
-    bad |= !access_ok(reinterpret_cast<uint64_t>(part.iov_base), part.iov_len);
+    uint64_t bytes = count == 1 ? min(part.iov_len, kMaxTransfer) : part.iov_len;  // as import_ubuf()
+    bad |= !access_ok(reinterpret_cast<uint64_t>(part.iov_base), bytes);
     left_ = min(left_ + min(static_cast<uint64_t>(part.iov_len), kMaxTransfer), kMaxTransfer);
   }
   return bad ? -EFAULT : 0;

@@ -94,15 +94,15 @@ long copied_slot(File& file, uint64_t offset, size_t bytes, PipeSlot& slot) {
 // How much of the file the next slot gets; 0 at its end.
 long next_slot(File& file, uint64_t offset, size_t bytes, PipeSlot& slot) {
   Inode& inode = file.inode();
-  size_t part = min(bytes, static_cast<size_t>(kPageSize - offset % kPageSize));
   if (!inode.mappable()) {
-    long got = copied_slot(file, offset, part, slot);
+    long got = copied_slot(file, offset, min(bytes, size_t{kPageSize}), slot);
     if (got > 0) slot.length = static_cast<uint16_t>(got);
     return got;
   }
   uint64_t size = __atomic_load_n(&inode.size, __ATOMIC_RELAXED);
   if (offset >= size) return 0;
   if (long error = cached_slot(file, offset, slot); error < 0) return error;
+  size_t part = min(bytes, static_cast<size_t>(kPageSize - offset % kPageSize));
   slot.length = static_cast<uint16_t>(min(static_cast<uint64_t>(part), size - offset));
   return slot.length;
 }
@@ -155,7 +155,7 @@ long pipe_to_file(Pipe& pipe, File& file, uint64_t& offset, size_t bytes, unsign
       size_t part = min(bytes - done, static_cast<size_t>(first.length));
       moved = file.inode().write_kernel(file, offset, first.bytes(), part);
       if (moved <= 0) break;
-      offset += static_cast<uint64_t>(moved);
+      if (!file.inode().stays_at_start()) offset += static_cast<uint64_t>(moved);
       done += static_cast<size_t>(moved);
       first.consume(static_cast<size_t>(moved));
       if (first.length == 0) pipe.drop_first();

@@ -112,7 +112,7 @@ long transfer_kernel(Direction direction, File& file, void* memory, size_t bytes
     if (long error = check_size_limit(start, bytes); error < 0) return error;
   long done = direction == Direction::kRead ? inode.read_kernel(start, memory, bytes)
                                             : inode.write_kernel(file, start, memory, bytes);
-  if (done > 0) at = start + static_cast<uint64_t>(done);
+  if (done > 0 && !inode.stays_at_start()) at = start + static_cast<uint64_t>(done);
   return done;
 }
 

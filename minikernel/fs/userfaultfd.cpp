@@ -286,6 +286,7 @@ long install_userfaultfd(const Ref<Userfaultfd>& context, unsigned access) {
   Result<Ref<File>> file = open_nameless(inode, "anon_inode:[userfaultfd]", access | nonblock);
   if (!file.ok()) return file.error();
   Task& task = current();
+  if (!task.files) return -EINVAL;  // a ring's thread, which has nowhere to put it
   Result<int> fd = task.files->install(*file, context->flags() & O_CLOEXEC, 0, task.descriptor_limit());
   return fd.ok() ? *fd : fd.error();
 }

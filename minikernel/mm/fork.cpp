@@ -71,9 +71,8 @@ long AddressSpace::copy_areas(AddressSpace& child, UserfaultEvents& events) {
       copy->has_anon_pages = false;
       continue;
     }
-    // What is write-protected in the child is told by entries only.
-    bool private_pages = vma->is_private() && vma->has_anon_pages;
-    if (!private_pages && !(copy->flags & kVmUffdWp)) continue;
+    // What is write-protected in the child is told by entries only (Linux's vma_needs_copy).
+    if (!vma->has_anon_pages && !(copy->flags & kVmUffdWp)) continue;
     if (long error = copy_page_range(child, *vma, *copy); error < 0) return error;
   }
   return 0;
@@ -88,6 +87,8 @@ long AddressSpace::copy_page_range(AddressSpace& child, const Vma& vma, const Vm
     Pte now = read_pte(entry);
     uint64_t dropped = copy.flags & kVmUffdWp ? 0 : Pte::kUffdWp;  // without a monitor nothing is protected
     if (error < 0 || now.without(dropped | Pte::kSoftDirty).none()) return;
+    // Of shared memory the child finds the pages itself, but no markers.
+    if (!vma.is_private() && now.maps_page() && !(copy.flags & kVmUffdWp)) return;
     Pte* target = child.page_table_.ensure(linear);
     if (target == nullptr) {
       error = -ENOMEM;

@@ -68,7 +68,7 @@ long AddressSpace::install_guards(uint64_t start, uint64_t end) {
     Pte* entry = page_table_.ensure(at);
     if (entry == nullptr) return -ENOMEM;
     PteLock lock(entry);
-    set_pte(entry, Pte(Pte::kGuardMarker));
+    if (!read_pte(entry).guard()) set_pte(entry, Pte(Pte::kGuardMarker));
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 
 #include "arch/x86_64/context_switch.h"
+#include "arch/x86_64/cpu.h"
 #include "fs/pid_fd.h"
 #include "init.h"
 #include "lib/assert.h"
@@ -87,8 +88,8 @@ long copy_resources(Task& child, Task& parent, const CloneArguments& arguments) 
 void copy_registers(Task& child, Task& parent, const CloneArguments& arguments) {
   fpu_save(child.fpu);
   child.selectors = read_selectors();
-  child.fs_base = arguments.flags & CLONE_SETTLS ? arguments.tls : parent.fs_base;
-  child.gs_base = parent.gs_base;
+  child.fs_base = arguments.flags & CLONE_SETTLS ? arguments.tls : read_msr(kMsrFsBase);
+  child.gs_base = read_msr(kMsrKernelGsBase);
   child.frame = frame_on(child);
   *child.frame = *parent.frame;
   child.frame->rax = 0;

@@ -109,6 +109,8 @@ void take_off(Task& task) {
   if (&task == this_cpu().idle || task.state == RunState::kDead) return;
   fpu_save(task.fpu);
   task.selectors = read_selectors();
+  task.fs_base = read_msr(kMsrFsBase);  // a selector that the program has loaded changes it
+  task.gs_base = read_msr(kMsrKernelGsBase);
 }
 
 // The first thing on a new stack: lets go of the task that ran before.

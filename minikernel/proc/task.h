@@ -72,7 +72,7 @@ struct Task : public RefCounted {
   TraceState trace;
   FpuState fpu;             // while the task does not run
   UserSelectors selectors;  // the same
-  uint64_t fs_base = 0;     // true at all times; the CPU has them while the task runs
+  uint64_t fs_base = 0;     // the same
   uint64_t gs_base = 0;
   uint64_t clear_child_tid = 0;
   uint64_t robust_list = 0;

@@ -104,7 +104,8 @@ long sys_pwrite64(int fd, UserAddress buffer, uint64_t size, int64_t offset) {
 long sys_lseek(int fd, int64_t offset, unsigned whence) {
   Ref<File> file = current().files->get(fd);
   if (!file || file->path_only()) return -EBADF;
-  if (file->inode().stays_at_start()) return whence > SEEK_HOLE ? -EINVAL : 0;
+  if (whence > SEEK_HOLE) return -EINVAL;
+  if (file->inode().stays_at_start()) return 0;
   if (!file->inode().seekable()) return -ESPIPE;
   PositionGuard guard(*file);
   if (!file->inode().has_end() && whence != SEEK_SET && whence != SEEK_CUR) return -EINVAL;

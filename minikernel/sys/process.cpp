@@ -235,9 +235,9 @@ long arch_prctl(Task& task, int option, uint64_t address) {
       if (runs) write_msr(kMsrKernelGsBase, address);
       return 0;
     case ARCH_GET_FS:
-      return put_user(address, task.fs_base) ? 0 : -EFAULT;
+      return put_user(address, runs ? read_msr(kMsrFsBase) : task.fs_base) ? 0 : -EFAULT;
     case ARCH_GET_GS:
-      return put_user(address, task.gs_base) ? 0 : -EFAULT;
+      return put_user(address, runs ? read_msr(kMsrKernelGsBase) : task.gs_base) ? 0 : -EFAULT;
   }
   return -EINVAL;
 }

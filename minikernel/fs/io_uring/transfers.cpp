@@ -76,16 +76,19 @@ bool appends(Direction direction, const Request& request) {
   return appends(direction, *request.file, static_cast<int>(request.sqe.rw_flags));
 }
 
+unsigned follow_flags(Direction direction) {
+  return kFollGet | (direction == Direction::kRead ? kFollWrite : 0);
+}
+
 // To or from another task's memory, page by page: each is had before data is taken for it, so that none is
 // lost.
 long transfer_to_mm(Direction direction, Request& request, const TransferPart& part, uint64_t* position) {
-  unsigned flags = kFollGet | (direction == Direction::kRead ? kFollWrite : 0);
   size_t done = 0;
   while (done < part.bytes) {
     uint64_t at = part.address + done;
     size_t piece = min(part.bytes - done, static_cast<size_t>(kPageSize - at % kPageSize));
     PageRef page;
-    long moved = get_user_pages(*request.mm, at, 1, flags, &page);
+    long moved = get_user_pages(*request.mm, at, 1, follow_flags(direction), &page);
     if (moved == 1) {
       moved = transfer_kernel(direction, *request.file, static_cast<char*>(page_bytes(page)) + at % kPageSize,
                               piece, position, appends(direction, request));
@@ -120,7 +123,8 @@ long transfer_part(Direction direction, Request& request, const TransferPart& pa
   return transfer_to_mm(direction, request, part, position);
 }
 
-// All of a request's memory, for files that want it whole.
+// All of a request's memory, for files that want it whole. Who takes it may hold a lock that others wait for:
+// of another address space (in flight) only what is there is moved, no monitor of userfaultfd is waited for.
 class RequestParts final : public Parts {
  public:
   RequestParts(Request& request, Direction direction) : request_(request), direction_(direction) {
@@ -146,6 +150,8 @@ class RequestParts final : public Parts {
           return copy_out_some(part.address, static_cast<const char*>(from) + done, part.size);
         });
   }
+  // The page that was not there; 0: all were.
+  uint64_t missing() const { return missing_; }
 
  private:
   // in_frame(bytes there, done, piece); in_user(part, done), which says how much of it there was.
@@ -181,9 +187,11 @@ class RequestParts final : public Parts {
       return true;
     }
     piece = min(piece, static_cast<size_t>(kPageSize - at % kPageSize));
-    unsigned flags = kFollGet | (direction_ == Direction::kRead ? kFollWrite : 0);
     PageRef page;
-    if (get_user_pages(*request_.mm, at, 1, flags, &page) != 1) return false;
+    if (get_user_pages(*request_.mm, at, 1, follow_flags(direction_) | kFollNoWait, &page) != 1) {
+      missing_ = at;
+      return false;
+    }
     in_frame(static_cast<char*>(page_bytes(page)) + at % kPageSize, done, piece);
     put_user_page(page);
     return true;
@@ -193,16 +201,38 @@ class RequestParts final : public Parts {
   Direction direction_;
   uint32_t index_ = 0;
   size_t within_ = 0;
+  uint64_t missing_ = 0;
 };
+
+// Without locks: waits for who brings a page.
+bool fault_in(Request& request, Direction direction, uint64_t address) {
+  PageRef page;
+  if (get_user_pages(*request.mm, address, 1, follow_flags(direction), &page) != 1) return false;
+  put_user_page(page);
+  return true;
+}
+
+// As a message. A file that is read gives up what the memory does not take: the first page is there before
+// (Linux's fault_in_iov_iter_writeable), others are brought when they turn out to be missing.
+long transfer_whole(Direction direction, Request& request) {
+  Inode& inode = request.file->inode();
+  bool brings = request.mm != current().mm && inode.poll_queue() != nullptr && request.parts.count() > 0;
+  const TransferPart* first = brings ? &request.parts[0] : nullptr;
+  if (brings && !first->pages && first->bytes > 0 && !fault_in(request, direction, first->address))
+    return -EFAULT;
+  while (true) {
+    RequestParts all(request, direction);
+    long whole = direction == Direction::kRead ? inode.read_parts(*request.file, all)
+                                               : inode.write_parts(*request.file, all);
+    if (whole != -EFAULT || all.missing() == 0) return whole;
+    if (!fault_in(request, direction, all.missing())) return -EFAULT;
+  }
+}
 
 // A part after the other, until one is not done in full.
 long transfer_parts(Direction direction, Request& request, uint64_t* position) {
+  if (long whole = transfer_whole(direction, request); whole != Inode::kPartByPart) return whole;
   TransferGuard guard(direction, *request.file, position == nullptr);
-  Inode& inode = request.file->inode();
-  RequestParts all(request, direction);
-  long whole = direction == Direction::kRead ? inode.read_parts(*request.file, all)
-                                             : inode.write_parts(*request.file, all);
-  if (whole != Inode::kPartByPart) return whole;
   uint64_t done = 0;
   for (uint32_t i = 0; i < request.parts.count() && done < kMaxTransfer; ++i) {
     const TransferPart& part = request.parts[i];
