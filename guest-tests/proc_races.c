@@ -8,7 +8,7 @@
 
 #include "threads.h"
 
-enum { kKept = 64, kPages = 600, kRounds = 40 };
+enum { kKept = 64, kPages = 600, kRounds = 8 };
 static char* pages;  // the first kKept are always there
 static atomic_bool done;
 
