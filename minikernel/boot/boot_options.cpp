@@ -32,6 +32,7 @@ bool take_promise(const char* name) {
   return ro_pins_are_snapshots || strcmp(name, "coherent") == 0;
 }
 
+static_assert(BootOptions::kInitSize == 512 && BootInfo::kCommandLineSize == 4096);  // as the texts say
 constexpr Option kOptions[] = {
     {"init", "a path of 1 to 511 bytes", take_init},
     {"seed", "a number", [](const char* value) { return parse_number(value, options.seed); }},

@@ -29,13 +29,8 @@ class EventFd final : public Inode {
     uint64_t more;
     if (buffer.size != sizeof(more)) return -EINVAL;
     if (!get_user(more, buffer.address)) return -EFAULT;
-    if (more > kMostValue) return -EINVAL;
-    long error = wait(file, [&] { return add(more); });
-    if (error < 0) return error;
-    changed_.wake();
-    return sizeof(more);
+    return write_kernel(file, 0, &more, sizeof(more));
   }
-  // For a request of io_uring: the same without user memory.
   long write_kernel(File& file, uint64_t, const void* from, size_t bytes) override {
     uint64_t more = 0;
     if (bytes != sizeof(more)) return -EINVAL;

@@ -91,6 +91,9 @@ class Inode : public RefCounted {
   virtual bool seekable() const { return is_regular() || is_directory(); }
   // lseek says 0 and changes nothing, and no transfer moves the position (Linux's null_lseek, noop_llseek).
   virtual bool stays_at_start() const { return false; }
+  void advance(uint64_t& position, long bytes) const {
+    if (!stays_at_start()) position += static_cast<uint64_t>(bytes);
+  }
   virtual void describe(TextBuffer&) {}                     // more lines for /proc/PID/fdinfo
   virtual bool is_timer() const { return false; }           // timerfd
   virtual Process* process() { return nullptr; }            // that a pidfd refers to

@@ -123,7 +123,7 @@ long file_to_pipe(File& file, uint64_t& offset, Pipe& pipe, size_t bytes, unsign
         moved = next_slot(file, offset, bytes - done, slot);
         if (moved <= 0) break;
         pipe.push(slot);
-        if (!file.inode().stays_at_start()) offset += static_cast<uint64_t>(moved);
+        file.inode().advance(offset, moved);
         done += static_cast<size_t>(moved);
       }
       if (done > 0) pipe.changed().wake();
@@ -155,7 +155,7 @@ long pipe_to_file(Pipe& pipe, File& file, uint64_t& offset, size_t bytes, unsign
       size_t part = min(bytes - done, static_cast<size_t>(first.length));
       moved = file.inode().write_kernel(file, offset, first.bytes(), part);
       if (moved <= 0) break;
-      if (!file.inode().stays_at_start()) offset += static_cast<uint64_t>(moved);
+      file.inode().advance(offset, moved);
       done += static_cast<size_t>(moved);
       first.consume(static_cast<size_t>(moved));
       if (first.length == 0) pipe.drop_first();

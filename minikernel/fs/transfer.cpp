@@ -40,7 +40,7 @@ long transfer_part(Direction direction, File& file, UserBuffer part, uint64_t& a
     return done;
   }
   long done = reads ? inode.read(file, at, part) : inode.write(file, at, part);
-  if (done > 0 && !inode.stays_at_start()) at += static_cast<uint64_t>(done);
+  if (done > 0) inode.advance(at, done);
   return done;
 }
 
@@ -112,7 +112,9 @@ long transfer_kernel(Direction direction, File& file, void* memory, size_t bytes
     if (long error = check_size_limit(start, bytes); error < 0) return error;
   long done = direction == Direction::kRead ? inode.read_kernel(start, memory, bytes)
                                             : inode.write_kernel(file, start, memory, bytes);
-  if (done > 0 && !inode.stays_at_start()) at = start + static_cast<uint64_t>(done);
+  if (done <= 0) return done;
+  at = start;
+  inode.advance(at, done);
   return done;
 }
 

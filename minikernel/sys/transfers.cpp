@@ -43,8 +43,8 @@ long copy(End& from, End& to, uint64_t bytes) {
     long read = moved;
     moved = to.file.inode().write_kernel(to.file, to.offset, buffer, static_cast<size_t>(read));
     if (moved <= 0) break;
-    if (!from.file.inode().stays_at_start()) from.offset += static_cast<uint64_t>(moved);
-    to.offset += static_cast<uint64_t>(moved);
+    from.file.inode().advance(from.offset, moved);
+    to.file.inode().advance(to.offset, moved);
     done += static_cast<uint64_t>(moved);
     if (moved < read) break;
   }

@@ -130,47 +130,24 @@ class RequestParts final : public Parts {
   RequestParts(Request& request, Direction direction) : request_(request), direction_(direction) {
     for (uint32_t i = 0; i < request.parts.count(); ++i) left_ += request.parts[i].bytes;
   }
-  size_t copy_in(void* to, size_t bytes) override {
-    return move(
-        bytes,
-        [to](char* memory, size_t done, size_t piece) {
-          memcpy(static_cast<char*>(to) + done, memory, piece);
-        },
-        [to](UserBuffer part, size_t done) {
-          return copy_in_some(static_cast<char*>(to) + done, part.address, part.size);
-        });
-  }
+  size_t copy_in(void* to, size_t bytes) override { return move(static_cast<char*>(to), bytes); }
   size_t copy_out(const void* from, size_t bytes) override {
-    return move(
-        bytes,
-        [from](char* memory, size_t done, size_t piece) {
-          memcpy(memory, static_cast<const char*>(from) + done, piece);
-        },
-        [from](UserBuffer part, size_t done) {
-          return copy_out_some(part.address, static_cast<const char*>(from) + done, part.size);
-        });
+    return move(static_cast<char*>(const_cast<void*>(from)), bytes);  // which is only read
   }
   // The page that was not there; 0: all were.
   uint64_t missing() const { return missing_; }
 
  private:
-  // in_frame(bytes there, done, piece); in_user(part, done), which says how much of it there was.
-  template <typename InFrame, typename InUser>
-  size_t move(size_t bytes, InFrame in_frame, InUser in_user) {
+  size_t move(char* kernel, size_t bytes) {
     size_t done = 0;
     while (done < bytes) {
       TransferPart& part = request_.parts[index_];
       size_t piece = min(bytes - done, part.bytes - within_);
-      uint64_t at = part.address + within_;
-      if (piece > 0 && !part.pages && request_.mm == current().mm) {
-        long moved = in_user(UserBuffer{at, piece}, done);
-        if (moved < static_cast<long>(piece)) return done + static_cast<size_t>(max(moved, 0l));
-      } else if (piece > 0) {
-        if (!move_piece(part, at, piece, done, in_frame)) return done;
-      }
-      done += piece;
-      left_ -= piece;
-      within_ += piece;
+      size_t moved = move_piece(part, part.address + within_, kernel + done, piece);
+      if (moved == 0 && piece > 0) break;
+      done += moved;
+      left_ -= moved;
+      within_ += moved;
       if (within_ == part.bytes) {
         ++index_;
         within_ = 0;
@@ -178,23 +155,35 @@ class RequestParts final : public Parts {
     }
     return done;
   }
-  // `piece` becomes what lies in one frame.
-  template <typename InFrame>
-  bool move_piece(TransferPart& part, uint64_t at, size_t& piece, size_t done, InFrame in_frame) {
+  // As much of it as lies in one frame or, of the program that runs, can be touched.
+  size_t move_piece(TransferPart& part, uint64_t at, char* kernel, size_t piece) {
+    if (piece == 0) return 0;
+    bool reads = direction_ == Direction::kRead;
     if (part.pages) {
       char* memory = part.pages->piece(at, piece);
-      in_frame(memory, done, piece);
-      return true;
+      copy(memory, kernel, piece);
+      return piece;
+    }
+    if (request_.mm == current().mm) {
+      long moved = reads ? copy_out_some(at, kernel, piece) : copy_in_some(kernel, at, piece);
+      return static_cast<size_t>(max(moved, 0l));
     }
     piece = min(piece, static_cast<size_t>(kPageSize - at % kPageSize));
     PageRef page;
     if (get_user_pages(*request_.mm, at, 1, follow_flags(direction_) | kFollNoWait, &page) != 1) {
       missing_ = at;
-      return false;
+      return 0;
     }
-    in_frame(static_cast<char*>(page_bytes(page)) + at % kPageSize, done, piece);
+    copy(static_cast<char*>(page_bytes(page)) + at % kPageSize, kernel, piece);
     put_user_page(page);
-    return true;
+    return piece;
+  }
+  void copy(char* memory, char* kernel, size_t bytes) const {
+    if (direction_ == Direction::kRead) {
+      memcpy(memory, kernel, bytes);
+    } else {
+      memcpy(kernel, memory, bytes);
+    }
   }
 
   Request& request_;
