@@ -2,11 +2,9 @@
 //
 // mmuscope matrix: each copy-on-write scenario under each policy, beside what is expected of it.
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -14,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/files.h"
+#include "cli/interrupt.h"
 #include "cli/matrix_run.h"
 #include "cli/option_values.h"
 #include "matrix/table.h"
@@ -26,15 +25,6 @@ using matrix::Scenario;
 using matrix::Table;
 
 constexpr int kStatusDiffers = 1;
-
-std::atomic<int> interrupted;  // the signal that came
-
-void catch_signals() {
-  struct sigaction action{};
-  action.sa_handler = [](int number) { interrupted = number; };
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
 
 struct MatrixOptions {
   MachineOptions machine;
@@ -157,7 +147,7 @@ Expected<int> run_matrix(const MatrixOptions& options) {
     std::fflush(stderr);
   };
   const unsigned processors = std::max(1u, std::thread::hardware_concurrency());
-  catch_signals();
+  catch_interrupts();
   const auto cells =
       run_scenarios(machine, *runs, options.jobs != 0 ? options.jobs : processors, begins, interrupted);
   if (terminal) fmt::print(stderr, "\r\033[K");

@@ -19,6 +19,7 @@
 #include "cli/boot_options.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/interrupt.h"
 #include "cli/kernel_log.h"
 #include "cli/machine_options.h"
 #include "cli/option_values.h"
@@ -71,20 +72,6 @@ struct Ends {
   FdConsoleSource input{STDIN_FILENO};
   DebugConsole::LineSink kernel_log;
 };
-
-std::atomic<int> interrupted;  // the signal that came
-
-void on_signal(int number) {
-  if (interrupted.exchange(number) != 0) ::_exit(128 + number);  // the second time, at once
-}
-
-void catch_signals() {
-  struct sigaction action{};
-  action.sa_handler = on_signal;  // without SA_RESTART: a read of the console comes back
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-}
 
 struct Outcome {
   RunResult result;
@@ -242,7 +229,8 @@ Expected<int> run(RunOptions& options, const CLI::App& command) {
   }
   if (!options.from.empty()) tap.mark(machine, trace_abi::CpuMark::kBegins);
 
-  catch_signals();
+  catch_interrupts();
+  ::signal(SIGPIPE, SIG_IGN);
   const auto stands = [&] {
     if (*recorder) (*recorder)->advance(machine.icount());
     if (machine.icount() != snapshots->next()) return;

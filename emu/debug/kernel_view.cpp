@@ -250,14 +250,17 @@ Expected<TaskView> KernelView::task(int32_t pid) const {
 
 // The frame of the program's registers is the first thing on a kernel stack (arch/x86_64/entry.S).
 Expected<ProgramPlace> KernelView::place(const TaskView& task) const {
-  constexpr uint64_t kFrameBytes = 22 * 8, kSyscallVector = 256;
+  constexpr uint64_t kSyscallVector = 256;  // arch/x86_64/trap_frame.h
+  const auto frame_bytes = types_.size_of("mk::TrapFrame");
+  if (!frame_bytes) return std::unexpected(frame_bytes.error());
   Reading reading(*this);
   const uint64_t stack = task.mm != 0 ? reading.number("mk::Task", task.address, "kernel_stack") : 0;
   if (!reading.failed() && stack == 0)
     return fail(ErrorKind::kUsage, fmt::format("task {} runs no program", task.pid));
-  ProgramPlace place{.rip = reading.number("mk::TrapFrame", stack - kFrameBytes, "rip"), .system_call = {}};
-  if (reading.number("mk::TrapFrame", stack - kFrameBytes, "vector") == kSyscallVector)
-    place.system_call = reading.number("mk::TrapFrame", stack - kFrameBytes, "error_code");
+  const uint64_t frame = stack - *frame_bytes;
+  ProgramPlace place{.rip = reading.number("mk::TrapFrame", frame, "rip"), .system_call = {}};
+  if (reading.number("mk::TrapFrame", frame, "vector") == kSyscallVector)
+    place.system_call = reading.number("mk::TrapFrame", frame, "error_code");
   if (reading.failed()) return reading.error();
   return place;
 }

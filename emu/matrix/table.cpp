@@ -33,9 +33,15 @@ std::string text_of(const Table& table, size_t row, size_t policy) {
   return text + " !" + cell_text(expected(table, row, policy));
 }
 
+// What this Linux made of the scenario; null: nothing is known.
+const Outcome* native_outcome(const Table& table, const Row& row) {
+  const auto found = table.native->outcomes.find(row.scenario.id);
+  return found == table.native->outcomes.end() ? nullptr : &found->second;
+}
+
 std::string native_text(const Table& table, size_t row) {
-  const auto found = table.native->outcomes.find(table.rows[row].scenario.id);
-  return found == table.native->outcomes.end() ? "-" : cell_text(found->second);
+  const Outcome* native = native_outcome(table, table.rows[row]);
+  return native == nullptr ? "-" : cell_text(*native);
 }
 
 std::vector<std::vector<std::string>> text_rows(const Table& table) {
@@ -83,9 +89,9 @@ void explain_differences(std::ostream& out, const Table& table, size_t row) {
 void explain_native_skips(std::ostream& out, const Table& table, const char* title, const char* indent) {
   std::map<std::string, std::string> scenarios;
   for (const Row& row : table.rows) {
-    const auto found = table.native->outcomes.find(row.scenario.id);
-    if (found == table.native->outcomes.end() || found->second.verdict != kSkip) continue;
-    std::string& list = scenarios[found->second.reason];
+    const Outcome* native = native_outcome(table, row);
+    if (native == nullptr || native->verdict != kSkip) continue;
+    std::string& list = scenarios[native->reason];
     list += (list.empty() ? "" : ", ") + row.scenario.id;
   }
   if (!scenarios.empty()) out << title;
@@ -143,8 +149,7 @@ std::set<std::string> words_shown(const Table& table) {
       if (!table.as_expected(row, policy)) words.insert(expected(table, row, policy).verdict);
     }
     if (!table.native) continue;
-    const auto native = table.native->outcomes.find(table.rows[row].scenario.id);
-    if (native != table.native->outcomes.end()) words.insert(native->second.verdict);
+    if (const Outcome* native = native_outcome(table, table.rows[row])) words.insert(native->verdict);
   }
   return words;
 }
@@ -217,9 +222,8 @@ void print_markdown(std::ostream& out, const Table& table) {
       out << " |";
     }
     if (table.native) {
-      const auto found = table.native->outcomes.find(scenario.id);
-      out << " " << (found == table.native->outcomes.end() ? "-" : markdown_cell(cell_text(found->second)))
-          << " |";
+      const Outcome* native = native_outcome(table, table.rows[row]);
+      out << " " << (native == nullptr ? "-" : markdown_cell(cell_text(*native))) << " |";
     }
     out << "\n";
   }
@@ -236,9 +240,8 @@ void print_json(std::ostream& out, const Table& table) {
   if (table.native) {
     json["linux"] = {{"kernel", table.native->kernel}, {"outcomes", Json::object()}};
     for (const Row& row : table.rows)
-      if (const auto found = table.native->outcomes.find(row.scenario.id);
-          found != table.native->outcomes.end())
-        json["linux"]["outcomes"][row.scenario.id] = json_of(found->second);
+      if (const Outcome* native = native_outcome(table, row))
+        json["linux"]["outcomes"][row.scenario.id] = json_of(*native);
   }
   out << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
 }
